@@ -1,0 +1,1 @@
+"""Operations runbooks as test suites."""

@@ -1,0 +1,28 @@
+"""What time it is, for judging and for windows; a drill can move it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass
+class Clock:
+    """UTC now, plus `offset` (zero outside drills)."""
+
+    offset: timedelta = field(default_factory=timedelta)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time that a figure is read over: `since` ≤ instant < `until`, both UTC."""
+
+    since: datetime
+    until: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.until - self.since).total_seconds()

@@ -1,0 +1,119 @@
+"""What a probe may use to reach a system: its services, one run's open connections, the time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from watchkeeper.clock import Clock, Window
+from watchkeeper.errors import ConfigurationError, CouldNotObserve
+from watchkeeper.observation import Answer
+from watchkeeper.services import Model, Service
+
+S = TypeVar("S", bound=Service)
+T = TypeVar("T")
+Q = TypeVar("Q", bound=Model, contravariant=True)
+
+
+class Probe(Protocol[Q]):
+    """A way of looking: `look` returns an Answer or raises CouldNotObserve, and changes nothing.
+
+    `services(question)` names the services a question asks, the one that it needs most first.
+    """
+
+    def services(self, question: Q) -> tuple[str, ...]: ...
+
+    async def look(self, question: Q, reach: Reach, window: Window | None) -> Answer: ...
+
+
+class Reach:
+    """One target's services and connections, for the length of a run.
+
+    Lives on one event loop. What `resource` makes is made once and closed by `close`.
+    """
+
+    def __init__(self, services: Mapping[str, Service], clock: Clock) -> None:
+        self._services = services
+        self.clock = clock
+        self._resources: dict[Hashable, asyncio.Task[Any]] = {}
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+
+    def service(self, name: str, kind: type[S]) -> S:
+        """The service called `name`; raises ConfigurationError where it is of another kind."""
+        found = self._services.get(name)
+        if not isinstance(found, kind):
+            raise ConfigurationError(f'there is no {kind.__name__.lower()} service "{name}"')
+        return found
+
+    async def resource(
+        self,
+        key: Hashable,
+        make: Callable[[], Awaitable[T]],
+        close: Callable[[T], Awaitable[None]] | None = None,
+    ) -> T:
+        """What `make` makes, made once for `key` however many ask at the same time.
+
+        A failure to make it is kept as well: a refused login is refused for all that need it.
+        """
+        task = self._resources.get(key)
+        if task is None:
+            task = self._resources[key] = asyncio.ensure_future(make())
+            if close is not None:
+                self._closers.append(lambda: _closed(task, close))
+        return await asyncio.shield(task)
+
+    def forget(self, key: Hashable) -> None:
+        """Let the next `resource(key)` be made anew (a login that lapsed)."""
+        self._resources.pop(key, None)
+
+    async def close(self) -> None:
+        for closer in reversed(self._closers):
+            await closer()
+
+
+async def _closed(task: asyncio.Task[T], close: Callable[[T], Awaitable[None]]) -> None:
+    if task.done() and not task.cancelled() and task.exception() is None:
+        await close(task.result())
+    else:
+        task.cancel()
+
+
+async def in_thread(work: Callable[[], T], deadline_s: float, what: str) -> T:
+    """The result of blocking `work`, in a daemon thread of its own.
+
+    Not in the loop's executor: a driver that hangs there would keep the process from ending.
+    Raises CouldNotObserve of kind "timeout" after `deadline_s`; the thread is then left behind.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as raised:  # noqa: BLE001 - handed over to the one who waits
+            error = raised
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:  # the loop has closed: nobody waits any more
+            return
+
+    threading.Thread(target=run, name=f"look: {what}", daemon=True).start()
+    try:
+        return await asyncio.wait_for(done, deadline_s)
+    except TimeoutError as late:
+        if done.done() and not done.cancelled():
+            raise
+        raise CouldNotObserve(
+            "timeout", f"no answer within {deadline_s:g} s", source=what, duration_s=deadline_s
+        ) from late

@@ -1,0 +1,186 @@
+"""Where a system lives: its services, and how each is entered.
+
+These are the shapes of `services:` in targets/<system>.yml. Strings may hold `${env:NAME}` and
+`${env:NAME:-default}`; they are filled in before a probe or an operator sees them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from watchkeeper.units import duration_s
+
+
+def spaced(name: str) -> str:
+    """A field's name as people write it in YAML: `at_once` is "at once"."""
+    return name.rstrip("_").replace("_", " ")
+
+
+class Model(BaseModel):
+    """What stands in a target file: unknown keys are refused, nothing changes after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=spaced, populate_by_name=True
+    )
+
+
+def _duration(text: str) -> str:
+    duration_s(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+"""A duration as people write it ("5 seconds"); `units.duration_s` gives its seconds."""
+
+
+class Key(Model):
+    """An API key, sent in a header or in the query."""
+
+    header: str | None = None
+    query: str | None = None
+    value: SecretStr
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Key:
+        if (self.header is None) == (self.query is None):
+            raise ValueError('a key goes either into a "header" or into the "query"')
+        return self
+
+
+class Basic(Model):
+    """HTTP basic authentication."""
+
+    user: str
+    password: SecretStr
+
+
+class TokenLogin(Model):
+    """A login by JSON that returns a bearer token.
+
+    `post`: the path. `token`: where it stands in the answer, as jq (".access_token").
+    """
+
+    post: str
+    user: str
+    password: SecretStr
+    token: str = ".access_token"
+    user_field: str = "username"
+    password_field: str = "password"
+    format: Literal["json", "form"] = "json"
+
+
+class FormLogin(Model):
+    """A login form with a session cookie, and a hidden CSRF field where `csrf` names one."""
+
+    form: str
+    user: str
+    password: SecretStr
+    user_field: str = "username"
+    password_field: str = "password"
+    csrf: str | None = None
+
+
+class Service(Model):
+    """What all services have.
+
+    `at_once`: how many looks it may get at the same time. `deadline`: when a look is given up.
+    """
+
+    at_once: int = Field(default=8, ge=1, le=1_000)
+    deadline: Duration = "5 seconds"
+
+    @property
+    def deadline_s(self) -> float:
+        return duration_s(self.deadline)
+
+
+class Web(Service):
+    """An HTTP service. At most one of `token`, `key`, `basic` and `login`; none: it has no door.
+
+    `ca`: a file of certificates to trust besides the system's own.
+    """
+
+    url: str
+    token: SecretStr | None = None
+    key: Key | None = None
+    basic: Basic | None = None
+    login: TokenLogin | FormLogin | None = None
+    ca: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _web(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://", "${")):
+            raise ValueError('a url starts with "http://" or "https://"')
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Web:
+        ways = [way for way in ("token", "key", "basic", "login") if getattr(self, way) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"one way in is enough; there are: {', '.join(ways)}")
+        return self
+
+
+class Database(Service):
+    """A database by its SQLAlchemy URL (sqlite:///…, postgresql+psycopg://…)."""
+
+    database: SecretStr
+
+
+class Log(Service):
+    """A log file.
+
+    `format`: "text" (one line, one entry) or "json" (one JSON object a line).
+    `line`: for text, a regular expression with named groups. `instant`: the group or field that
+    tells when; `instant_format` as datetime.strptime wants it, ISO 8601 where it is left out.
+    Instants without a zone are UTC.
+    """
+
+    log: str
+    format: Literal["text", "json"] = "text"
+    line: str | None = None
+    instant: str | None = None
+    instant_format: str | None = None
+
+
+class Folder(Service):
+    """A folder on this machine."""
+
+    folder: str
+
+
+class Process(Service):
+    """Exactly one process on this machine: the one whose number stands in `pid_file`.
+
+    `command`: a part of its command line, by which it is recognised; a process that has another is
+    never touched. `start`: the argument list that starts it (no shell), in the folder `in`, with the
+    variables `environment` and its output appended to `output`.
+    """
+
+    pid_file: str
+    command: str
+    start: tuple[str, ...]
+    in_: str
+    environment: dict[str, SecretStr] = {}
+    output: str | None = None
+
+
+SERVICE_KINDS: dict[str, type[Service]] = {
+    "url": Web,
+    "database": Database,
+    "log": Log,
+    "folder": Folder,
+    "pid file": Process,
+}
+"""The key that tells a service's kind, to its shape."""
