@@ -58,7 +58,8 @@ class Table:
         return iter(self.rows)
 
 
-Value: TypeAlias = int | float | str | bool | datetime | Table
+Value: TypeAlias = Scalar | Table
+"""What can be judged. None only as the empty cell of a row: a figure that says nothing is unknown."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
+
+NUMBER = r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+"""A number as people write it: 5, 0.6, 1,000; no "nan", no e-notation."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,16 @@ RATIO, SECOND, BYTE = UNITS["ratio"], UNITS["s"], UNITS["bytes"]
 
 
 def unit_named(name: str) -> Unit:
-    """The unit spelled `name`; raises ValueError naming the spellings there are."""
-    if name not in UNITS:
-        raise ValueError(f'no unit is called "{name}"; there are: {", ".join(UNITS)}')
-    return UNITS[name]
+    """The unit spelled `name`; raises ValueError naming the nearest, or all there are."""
+    if name in UNITS:
+        return UNITS[name]
+    near = difflib.get_close_matches(name, UNITS, 1)
+    advice = (
+        f'did you mean "{near[0]}"?'
+        if near
+        else f"there are: {', '.join(names[0] for _, _, names in _TABLE)}"
+    )
+    raise ValueError(f'no unit is called "{name}"; {advice}')
 
 
 def duration_s(text: str) -> float:
@@ -60,12 +71,8 @@ def duration_s(text: str) -> float:
 
     Raises ValueError for anything else.
     """
-    number, _, unit = text.strip().partition(" ")
-    try:
-        value = float(number)
-        found = unit_named(unit)
-    except ValueError as error:
-        raise ValueError(f'"{text}" is no duration; write for example "24 hours"') from error
-    if found.dimension != "duration" or value < 0:
+    match = re.fullmatch(rf"({NUMBER}) (\S+)", text.strip())
+    unit = UNITS.get(match[2]) if match else None
+    if match is None or unit is None or unit.dimension != "duration" or match[1].startswith("-"):
         raise ValueError(f'"{text}" is no duration; write for example "24 hours"')
-    return value * found.factor
+    return float(match[1].replace(",", "")) * unit.factor

@@ -19,6 +19,7 @@ class FindingRecord:
 
     `keyword` is Given, When or Then; `parameters` are what the report shows beside the step: names
     and values of observations, redacted. `excerpt` is what is too long for a parameter.
+    `cause` is the verdict of what blocks this one, "" where nothing does.
     """
 
     step: str
@@ -31,6 +32,7 @@ class FindingRecord:
     parameters: tuple[tuple[str, str], ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
     excerpt: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,131 @@
+"""How is a database changed in one transaction that holds or leaves nothing behind?
+
+Imported by the first operation that needs it, as watchkeeper.looking.database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from watchkeeper.errors import (
+    ConfigurationError,
+    OperationFailed,
+    OperationRefused,
+    OperationUnknown,
+)
+
+_STEPS_BETWEEN_CHECKS = 100_000  # about a millisecond of work between two looks at the clock
+_LOCK_SHARE = 0.8  # of the deadline is waited for a lock, so that "locked" can still be said
+
+
+class WritableDatabase:
+    """One database service, entered for one change. `deadline_s`: when its statements are ended."""
+
+    def __init__(self, url: str, name: str, *, deadline_s: float) -> None:
+        self._name, self._deadline_s = name, deadline_s
+        try:
+            self._url = make_url(url)
+        except ArgumentError:
+            raise self._no_url() from None
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        if not self.is_sqlite and self._url.get_backend_name() != "postgresql":
+            raise self._no_url()
+
+    def _no_url(self) -> ConfigurationError:
+        return ConfigurationError(
+            f'the database of "{self._name}" is none that can be changed',
+            hint="write sqlite:///path or postgresql+psycopg://user:password@host/name",
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back where it raises.
+
+        Other writers wait (SQLite) or are not seen (PostgreSQL, REPEATABLE READ). Raises
+        OperationRefused where the database can't be entered, OperationFailed where a statement
+        fails, OperationUnknown where the commit does.
+        """
+        engine = self._engine()
+        try:
+            with self._entered(engine) as connection:
+                try:
+                    yield connection
+                except SQLAlchemyError as error:
+                    raise OperationFailed(f"{self._clean(error)}; nothing was changed") from None
+                self._commit(connection)
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def _entered(self, engine: Engine) -> Iterator[Connection]:
+        try:
+            connection = engine.connect()
+        except SQLAlchemyError as error:
+            raise OperationRefused(f"{self._clean(error)}; nothing was tried") from None
+        with connection:  # rolls back what was not committed
+            try:
+                self._begin(connection)
+            except SQLAlchemyError as error:
+                raise OperationRefused(f"{self._clean(error)}; nothing was tried") from None
+            yield connection
+
+    def _begin(self, connection: Connection) -> None:
+        if self.is_sqlite:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        deadline_ms = int(self._deadline_s * 1000)
+        lock_ms = int(deadline_ms * _LOCK_SHARE)
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {deadline_ms}")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_ms}")
+
+    def _commit(self, connection: Connection) -> None:
+        try:
+            connection.commit()
+        except SQLAlchemyError as error:
+            original = getattr(error, "orig", None)
+            if isinstance(original, sqlite3.Error) or getattr(original, "sqlstate", None):
+                raise OperationFailed(f"{self._clean(error)}; nothing was changed") from None
+            raise OperationUnknown(
+                f"{self._clean(error)}; whether the commit took effect is unknown"
+            ) from None
+
+    def _engine(self) -> Engine:
+        if self.is_sqlite:
+            return create_engine("sqlite://", creator=self._sqlite, poolclass=NullPool)
+        return create_engine(
+            self._url.set(drivername="postgresql+psycopg"),
+            isolation_level="REPEATABLE READ",
+            poolclass=NullPool,
+            connect_args={
+                "connect_timeout": max(2, round(self._deadline_s)),
+                "application_name": "watchkeeper (changing)",
+            },
+        )
+
+    def _sqlite(self) -> sqlite3.Connection:
+        path = Path(self._url.database or "")
+        connection = sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?mode=rw",  # rw: a missing file is not made
+            uri=True,
+            timeout=self._deadline_s * _LOCK_SHARE,
+            check_same_thread=False,
+            isolation_level=None,  # the driver would begin and commit by itself
+        )
+        ends = time.monotonic() + self._deadline_s
+        connection.set_progress_handler(lambda: time.monotonic() > ends, _STEPS_BETWEEN_CHECKS)
+        return connection
+
+    def _clean(self, error: SQLAlchemyError) -> str:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        text = str(original).strip().partition("\n")[0]
+        password = self._url.password
+        return f"{self._name}: {text.replace(password, '…') if password else text}"

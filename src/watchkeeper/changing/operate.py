@@ -1,0 +1,76 @@
+"""The only path that changes: locks first, then the ledger, then the operator, then the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from watchkeeper.changing.operator import Done, Operator
+from watchkeeper.changing.permission import closed_lock
+from watchkeeper.errors import OperationFailed, OperationRefused, OperationUnknown
+from watchkeeper.looking.observe import Observer
+from watchkeeper.recording.ledger import Ledger
+from watchkeeper.services import Model
+from watchkeeper.targets import Operation, Permission, Target, filled
+
+
+class Hands:
+    """One target's hands for the length of a run."""
+
+    def __init__(
+        self,
+        target: Target,
+        observer: Observer,
+        operators: Mapping[str, Operator[Any]],
+        ledger: Ledger,
+        allowed: Permission,
+    ) -> None:
+        self._target = target
+        self._observer = observer
+        self._operators = operators
+        self._ledger = ledger
+        self._allowed = allowed
+
+    def operate(
+        self,
+        operation: Operation,
+        arguments: Mapping[str, str],
+        *,
+        tagged: Permission,
+        scenario: str,
+        late: Mapping[str, str],
+    ) -> Done:
+        """Do `operation`; `arguments` and `late` fill its placeholders.
+
+        Raises OperationRefused, OperationFailed or OperationUnknown; what was begun is in the
+        ledger before it begins.
+        """
+        closed = closed_lock(operation, tagged, self._allowed, self._target.environment)
+        if closed:
+            raise OperationRefused(closed)
+        order = self._order(operation, {**arguments, **late})
+        facts = {"operation": operation.name, "scenario": scenario, "arguments": dict(arguments)}
+        self._ledger.append("about to", durable=True, effect=operation.options.effect, **facts)
+        operator = self._operators[operation.operator]
+        try:
+            done: Done = self._observer.run(lambda reach: operator.operate(order, reach))
+        except OperationFailed as error:
+            self._ledger.append("failed", durable=True, reason=str(error), **facts)
+            raise
+        except OperationRefused as error:
+            self._ledger.append("refused", durable=True, reason=str(error), **facts)
+            raise
+        except BaseException as error:  # whatever it was, the work may have begun
+            self._ledger.append("unknown", durable=True, reason=str(error), **facts)
+            if isinstance(error, OperationUnknown) or not isinstance(error, Exception):
+                raise
+            raise OperationUnknown(f"{operation.name}: {error!r}") from error
+        self._ledger.append("done", durable=True, source=done.source, note=done.note, **facts)
+        return done
+
+    def _order(self, operation: Operation, stands_for: Mapping[str, str]) -> Model:
+        order = operation.order
+        data = filled(order.model_dump(by_alias=True), stands_for)
+        return type(order).model_validate(self._target.fill(data))
+
+

@@ -1,0 +1,9 @@
+"""Which ways of looking and changing a target file may name: the two tables, as shapes."""
+
+from __future__ import annotations
+
+from watchkeeper.changing.operators import ORDERS
+from watchkeeper.looking.probes import QUESTIONS
+from watchkeeper.targets import Kinds
+
+KINDS = Kinds(QUESTIONS, ORDERS)

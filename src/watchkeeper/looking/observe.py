@@ -1,0 +1,295 @@
+"""The only path that looks: now, ahead, within and throughout."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from watchkeeper.clock import Clock, Window
+from watchkeeper.errors import ConfigurationError, CouldNotObserve
+from watchkeeper.looking.loop import LagMeter, LookingLoop
+from watchkeeper.looking.reach import Probe, Reach
+from watchkeeper.looking.reading import read, read_refusal
+from watchkeeper.observation import Answer, Observation
+from watchkeeper.plan import Look, bound, key_of
+from watchkeeper.services import Model, Service
+from watchkeeper.targets import Figure, Target, services_in
+from watchkeeper.units import duration_s
+
+T = TypeVar("T")
+
+TRIES_UNDISTURBED = 3
+"""How often a duration is measured again when this machine itself was slow."""
+LAG_SHARE = 0.1
+"""The share of a measured duration that our own lag may have."""
+GRACE_S = 5.0
+"""How long past its deadline a probe is waited for, before it is given up from outside."""
+UNBOUNDED_AT_ONCE = 8
+"""How many looks at once for questions that ask no service."""
+POLL_S = (0.1, 2.0)
+"""How soon a tense looks again: at first, and at most."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    answer: Future[Answer]
+    asked_at: float
+
+
+class Observer:
+    """One target's eyes for the length of a run.
+
+    Not thread-safe: one thread judges, the loop's thread looks.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        services: Mapping[str, Service],
+        probes: Mapping[str, Probe[Any]],
+        looking: LookingLoop,
+        clock: Clock,
+    ) -> None:
+        self.target = target
+        self.clock = clock
+        self._probes = probes
+        self._looking = looking
+        self._reach = Reach(services, clock)
+        self._services = services
+        self._asked: dict[str, _Asked] = {}
+        self._turns = _Turns(services)
+        self._keys: dict[tuple[str, Any, float | None], tuple[Model, str]] = {}
+
+    def ahead(self, looks: Iterable[Look]) -> None:
+        """Start `looks` now, each distinct question once, so that judging finds them done."""
+        new: list[tuple[str, Model, Look, Future[Answer]]] = []
+        for look in looks:
+            question, key = self._question(look, None)
+            if key not in self._asked:
+                future: Future[Answer] = Future()
+                self._asked[key] = _Asked(future, time.monotonic())
+                new.append((key, question, look, future))
+        if new:
+            self._looking.loop.call_soon_threadsafe(self._start_all, new)
+
+    def _start_all(self, new: list[tuple[str, Model, Look, Future[Answer]]]) -> None:
+        for _, question, look, future in new:
+            task = asyncio.ensure_future(self._look(look, question, future))
+            task.add_done_callback(_retrieved)
+
+    def now(
+        self, look: Look, *, fresh: bool = False, late: Mapping[str, str] | None = None
+    ) -> Observation:
+        """What `look` sees: the answer started ahead, where it is not too old, else a new one.
+
+        Raises CouldNotObserve. One that is blocked by its service being down carries the
+        availability figure's sentence as `BlockedByService`.
+        """
+        question, key = self._question(look, late)
+        asked = self._asked.get(key)
+        old = asked is not None and (
+            asked.answer.done()
+            and time.monotonic() - asked.asked_at > duration_s(look.figure.options.max_age)
+        )
+        if asked is None or fresh or old:
+            future: Future[Answer] = Future()
+            asked = self._asked[key] = _Asked(future, time.monotonic())
+            self._looking.loop.call_soon_threadsafe(
+                self._start_all, [(key, question, look, future)]
+            )
+        return self._observation(look, question, asked)
+
+    def _observation(self, look: Look, question: Model, asked: _Asked) -> Observation:
+        figure = look.figure
+        try:
+            answer = asked.answer.result()
+        except CouldNotObserve as reason:
+            if figure.is_availability:
+                return read_refusal(figure, look.noun, reason, self.clock.now())
+            raise
+        return read(figure, look.noun, answer, self._window(look, answer.at))
+
+    def availability(self, look: Look) -> tuple[Figure, Observation] | None:
+        """The availability figure of the first service that `look` asks, and what it says now.
+
+        None where the service has none, or where that too could not be observed.
+        """
+        for service in look.services[:1]:
+            figure = self.target.system.availability_of(service)
+            if figure is None or figure.name == look.figure.name:
+                return None
+            try:
+                return figure, self.now(Look(figure.name, figure, ()))
+            except CouldNotObserve:
+                return None
+        return None
+
+    def forget(self) -> None:
+        """A barrier: wait for what is under way, and use nothing of it afterwards."""
+        for asked in self._asked.values():
+            try:
+                asked.answer.result(GRACE_S)
+            except (CouldNotObserve, TimeoutError):
+                continue
+        self._asked.clear()
+
+    def run(self, work: Callable[[Reach], Any]) -> Any:
+        """The result of what `work` makes of this target's reach, on the loop."""
+        return self._looking.start(work(self._reach)).result()
+
+    def close(self) -> None:
+        self._looking.start(self._reach.close()).result(GRACE_S)
+
+    def _question(self, look: Look, late: Mapping[str, str] | None) -> tuple[Model, str]:
+        if late or look.late:
+            question = bound(look, self.target, late)
+            return question, key_of(look, question)
+        known = (look.figure.name, look.arguments, look.window_s)
+        if known not in self._keys:
+            question = bound(look, self.target)
+            self._keys[known] = (question, key_of(look, question))
+        return self._keys[known]
+
+    def _window(self, look: Look, at: datetime) -> Window | None:
+        if look.window_s is None:
+            return None
+        return Window(at - timedelta(seconds=look.window_s), at)
+
+    async def _look(self, look: Look, question: Model, future: Future[Answer]) -> None:
+        """Ask, and settle `future` whatever happens: a probe's fault must not hang the run."""
+        try:
+            async with self._turns.turn(question, alone=look.figure.options.alone):
+                answer = await self._ask(look, question)
+        except CouldNotObserve as reason:
+            future.set_exception(reason)
+        except ConfigurationError as error:
+            future.set_exception(CouldNotObserve("configuration", str(error)))
+        except asyncio.CancelledError:
+            future.set_exception(CouldNotObserve("stopped", "the run was stopped before it answered"))
+            raise
+        except Exception as error:  # noqa: BLE001 - a probe's own fault is unknown, never down
+            future.set_exception(
+                CouldNotObserve("error", f"the {look.figure.probe} probe failed: {error!r}")
+            )
+        else:
+            future.set_result(answer)
+
+    async def _ask(self, look: Look, question: Model) -> Answer:
+        if look.figure.options.measures != "duration":
+            return await self._once(look, question)
+        for _ in range(TRIES_UNDISTURBED):
+            async with LagMeter() as lag:
+                answer = await self._once(look, question)
+            if lag.worst_s <= LAG_SHARE * answer.duration_s:
+                return answer
+        raise CouldNotObserve(
+            "disturbed",
+            f"this machine was itself {lag.worst_s * 1000:.0f} ms late while it measured "
+            f"{answer.duration_s * 1000:.0f} ms, {TRIES_UNDISTURBED} times",
+            source=answer.source,
+            duration_s=answer.duration_s,
+        )
+
+    async def _once(self, look: Look, question: Model) -> Answer:
+        deadline_s = self._turns.deadline_s(question) + GRACE_S
+        window = self._window(look, self.clock.now())
+        probe = self._probes[look.figure.probe]
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await probe.look(question, self._reach, window)
+        except TimeoutError:
+            raise CouldNotObserve(
+                "timeout", f"no answer within {deadline_s:g} s", duration_s=deadline_s
+            ) from None
+
+
+def _retrieved(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+class _Turns:
+    """Who may look when: at most `at_once` on each service, and nothing beside an `alone` figure."""
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        self._services = services
+        self._semaphores: dict[str, asyncio.Semaphore] = {}
+        self._under_way = 0
+        self._alone = False
+        self._changed: asyncio.Condition | None = None
+
+    def turn(self, question: Model, *, alone: bool) -> _Turn:
+        return _Turn(self, self._semaphore(question), alone)
+
+    def deadline_s(self, question: Model) -> float:
+        name = next(iter(services_in(question)), "")
+        return (self._services.get(name) or Service()).deadline_s
+
+    def _semaphore(self, question: Model) -> asyncio.Semaphore:
+        name = next(iter(services_in(question)), "")
+        if name not in self._semaphores:
+            service = self._services.get(name)
+            at_once = service.at_once if service is not None else UNBOUNDED_AT_ONCE
+            self._semaphores[name] = asyncio.Semaphore(at_once)
+        return self._semaphores[name]
+
+    async def enter(self, semaphore: asyncio.Semaphore, alone: bool) -> None:
+        await semaphore.acquire()
+        # Without an alone figure in sight this costs no more than a comparison.
+        while self._alone or (alone and self._under_way):
+            if self._changed is None:
+                self._changed = asyncio.Condition()
+            async with self._changed:
+                await self._changed.wait()
+        self._alone = alone
+        self._under_way += 1
+
+    async def leave(self, semaphore: asyncio.Semaphore) -> None:
+        self._under_way -= 1
+        self._alone = False
+        semaphore.release()
+        if self._changed is not None:
+            async with self._changed:
+                self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class _Turn:
+    turns: _Turns
+    semaphore: asyncio.Semaphore
+    alone: bool
+
+    async def __aenter__(self) -> None:
+        await self.turns.enter(self.semaphore, self.alone)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.turns.leave(self.semaphore)
+
+
+def within(seconds: float, judge: Callable[[], T], good: Callable[[T], bool], clock: Clock) -> T:
+    """The first good judgement within `seconds`, else the last one."""
+    return _repeated(seconds, judge, stop=good, clock=clock)
+
+
+def throughout(seconds: float, judge: Callable[[], T], good: Callable[[T], bool], clock: Clock) -> T:
+    """The first judgement that is not good within `seconds`, else the last one."""
+    return _repeated(seconds, judge, stop=lambda found: not good(found), clock=clock)
+
+
+def _repeated(
+    seconds: float, judge: Callable[[], T], *, stop: Callable[[T], bool], clock: Clock
+) -> T:
+    until = clock.now() + timedelta(seconds=seconds)
+    pause, longest = POLL_S
+    while True:
+        found = judge()
+        left = (until - clock.now()).total_seconds()
+        if stop(found) or left <= 0:
+            return found
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, longest)

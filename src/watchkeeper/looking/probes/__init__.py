@@ -1,0 +1,32 @@
+"""Which ways of looking are there, by the word that a target file uses?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from watchkeeper.looking.probes import command, file, host, http, log, python, sql
+from watchkeeper.looking.reach import Probe
+from watchkeeper.services import Model
+
+# The heavy drivers (SQLAlchemy, psutil) are imported by the looks that need them.
+PROBES: dict[str, Probe[Any]] = {
+    "http": http.PROBE,
+    "sql": sql.PROBE,
+    "log": log.PROBE,
+    "file": file.PROBE,
+    "host": host.PROBE,
+    "command": command.PROBE,
+    "python": python.PROBE,
+}
+"""The key in a figure, to the probe that answers it."""
+
+QUESTIONS: dict[str, type[Model]] = {
+    "http": http.Question,
+    "sql": sql.Question,
+    "log": log.Question,
+    "file": file.Question,
+    "host": host.Question,
+    "command": command.Question,
+    "python": python.Question,
+}
+"""The key in a figure, to the shape of what may be asked."""

@@ -1,0 +1,466 @@
+"""What a scenario will look at and do, known from its sentences before anything is touched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from watchkeeper.limits import Limit
+from watchkeeper.meaning import (
+    JUDGEMENTS,
+    Cell,
+    Changed,
+    Contains,
+    Enter,
+    Meaning,
+    OneNew,
+    Operate,
+    Pick,
+    Reading,
+    Readings,
+    Report,
+    Subject,
+    Tenses,
+    Undo,
+)
+from watchkeeper.services import Model
+from watchkeeper.targets import (
+    PERMISSIONS,
+    Figure,
+    Operation,
+    Permission,
+    System,
+    Target,
+    filled,
+    services_in,
+    unset_variables,
+)
+from watchkeeper.yaml_file import nearest
+
+_LATE = re.compile(r"\{(made|that|before|answer)\.[^}]+\}")
+_HOUR_S = 3_600
+
+
+class PlanError(ValueError):
+    """A sentence that can't be carried out: what is wrong, and what to write instead."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A step as it stands in the feature. `line` counts from 1."""
+
+    keyword: str
+    text: str
+    line: int
+    meaning: Meaning
+
+
+@dataclass(frozen=True)
+class Look:
+    """One figure to be read. `noun` is its name with what the sentence filled in.
+
+    `late`: parts of the question are known only while the scenario runs.
+    """
+
+    noun: str
+    figure: Figure
+    arguments: tuple[tuple[str, str], ...]
+    window_s: float | None = None
+
+    @cached_property
+    def question(self) -> Model:
+        """The question with the sentence's texts and the window filled in."""
+        stands_for = dict(self.arguments)
+        if self.window_s is not None:
+            stands_for["window.hours"] = f"{self.window_s / _HOUR_S:g}"
+            stands_for["window.seconds"] = f"{self.window_s:g}"
+        asked = self.figure.question
+        if stands_for:
+            asked = _filled(asked, stands_for)
+        return composed(self.figure, asked, self.window_s is not None)
+
+    @cached_property
+    def late(self) -> bool:
+        return bool(_LATE.search(_dumped(self.question)))
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return services_in(self.figure.question)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step with what it needs: `looks` by noun, and the operation it does."""
+
+    written: Written
+    looks: tuple[Look, ...] = ()
+    operation: Operation | None = None
+    verb_arguments: tuple[tuple[str, str], ...] = ()
+    precondition: bool = False
+
+    @property
+    def meaning(self) -> Meaning:
+        return self.written.meaning
+
+    def look(self, noun: str) -> Look:
+        return next(look for look in self.looks if look.noun == noun)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario, or one row of an outline, ready to run."""
+
+    ids: tuple[str, ...]
+    level: str
+    name: str
+    row: str
+    system: System
+    steps: tuple[Step, ...]
+    permission: Permission
+    feature: str
+    rule: str
+    path: Path
+    line: int
+    advice: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def only_looks(self) -> bool:
+        return self.permission == "looking"
+
+    @property
+    def looks_ahead(self) -> Iterator[Look]:
+        """The looks that may be started before the scenario: those that nothing it does can change."""
+        if not self.only_looks:
+            return
+        for step in self.steps:
+            for look in step.looks:
+                if not look.late and not look.figure.options.alone and not _waits(step.meaning):
+                    yield look
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        return tuple(step.operation for step in self.steps if step.operation is not None)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands above a scenario's steps."""
+
+    ids: tuple[str, ...]
+    level: str
+    name: str
+    row: str
+    permission: Permission
+    feature: str
+    rule: str
+    path: Path
+    line: int
+    advice: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong on one line of a feature."""
+
+    line: int
+    problem: str
+
+
+def plan(
+    heading: Heading, written: Iterable[Written], systems: Mapping[str, System]
+) -> Scenario | tuple[Complaint, ...]:
+    """The scenario, or everything that is wrong with it. `systems` by the name sentences call them."""
+    steps = tuple(written)
+    system, complaints = _system(heading, steps, systems)
+    if system is None:
+        return complaints
+    planned: list[Step] = []
+    problems: list[Complaint] = []
+    operated = False
+    for step in steps:
+        try:
+            planned.append(_step(system, heading, step, operated, tuple(planned)))
+        except PlanError as error:
+            problems.append(Complaint(step.line, str(error)))
+        operated = operated or isinstance(step.meaning, Operate)
+    if not any(isinstance(step.meaning, JUDGEMENTS) for step in steps):
+        problems.append(
+            Complaint(heading.line, f'"{heading.name}" judges nothing; add a Then')
+        )
+    if problems:
+        return tuple(problems)
+    return Scenario(
+        ids=heading.ids,
+        level=heading.level,
+        name=heading.name,
+        row=heading.row,
+        system=system,
+        steps=tuple(planned),
+        permission=heading.permission,
+        feature=heading.feature,
+        rule=heading.rule,
+        path=heading.path,
+        line=heading.line,
+        advice=heading.advice,
+        tags=heading.tags,
+    )
+
+
+def _system(
+    heading: Heading, steps: tuple[Written, ...], systems: Mapping[str, System]
+) -> tuple[System | None, tuple[Complaint, ...]]:
+    entered = [step for step in steps if isinstance(step.meaning, Enter)]
+    if len(entered) != 1 or steps[0] is not entered[0]:
+        known = " or ".join(f'"Given {called}"' for called in systems)
+        problem = f'"{heading.name}" does not begin with its one system; write {known}'
+        return None, (Complaint(heading.line, problem),)
+    called = cast(Enter, entered[0].meaning).called
+    return systems[called], ()
+
+
+def _step(
+    system: System, heading: Heading, step: Written, operated: bool, before: tuple[Step, ...]
+) -> Step:
+    meaning = step.meaning
+    if isinstance(meaning, Operate | Undo):
+        return _doing(system, heading, step, meaning.verb)
+    looks = tuple(_looks(system, meaning, before))
+    precondition = step.keyword == "Given" and isinstance(meaning, JUDGEMENTS)
+    for limit in _limits(meaning):
+        if (limit.needs_before or limit.needs_after) and not (operated or heading.permission != "looking"):
+            raise PlanError(f'"{limit.text}" compares with before, but nothing is done before')
+    return Step(step, looks, precondition=precondition)
+
+
+def _doing(system: System, heading: Heading, step: Written, verb: str) -> Step:
+    named = system.operation_verbs.find(verb)
+    if named is None:
+        raise PlanError(
+            f'{system.called} has no operation "{verb}" in {system.path.name}; '
+            f"{system.operation_verbs.nearest(verb)}".rstrip("; ")
+        )
+    operation = system.operations[named.name]
+    effect = operation.options.effect
+    if PERMISSIONS.index(effect) > PERMISSIONS.index(heading.permission):
+        raise PlanError(
+            f'"{verb}" {"destroys" if effect == "destroys" else "changes"} something, but the '
+            f"scenario is not tagged @{effect}"
+        )
+    looks = tuple(
+        Look(name, system.figures[name], ())
+        for name in (getattr(operation.order, "touches", None),)
+        if name
+    )
+    return Step(step, looks, operation, named.arguments)
+
+
+def _looks(system: System, meaning: Meaning, before: tuple[Step, ...]) -> Iterator[Look]:
+    if isinstance(meaning, Reading):
+        yield from _reading(system, meaning, before)
+    elif isinstance(meaning, Readings):
+        for reading in meaning.readings:
+            yield from _reading(system, reading, before)
+    elif isinstance(meaning, Report):
+        for noun in meaning.nouns:
+            yield _look(system, noun, _window_s(meaning))
+    elif isinstance(meaning, Contains | OneNew | Pick | Changed):
+        look = _list(system, meaning.noun, _window_s(meaning))
+        if isinstance(meaning, Contains):
+            _known_columns(look, meaning.columns)
+        if isinstance(meaning, OneNew | Changed) and look.figure.options.key is None:
+            raise PlanError(f'the rows of "{meaning.noun}" have no key to tell them apart')
+        yield look
+
+
+def _reading(system: System, reading: Reading, before: tuple[Step, ...]) -> Iterator[Look]:
+    limit = reading.limit
+    window_s = _window_s(reading)
+    if isinstance(reading.subject, Cell):
+        yield from _cell(system, reading.subject, before)
+        unit, words = None, None
+    else:
+        look = _look(system, reading.subject.noun, window_s)
+        yield look
+        unit = look.figure.unit
+        if look.figure.options.measures == "duration":
+            from watchkeeper.units import SECOND  # noqa: PLC0415
+
+            unit = SECOND
+        words = look.figure.words
+    misfit = limit.check(unit, words) if isinstance(reading.subject, Subject) else None
+    if misfit:
+        raise PlanError(misfit)
+    for other in limit.others:
+        yield _look(system, other, window_s)
+    if limit.where_any:
+        yield _look(system, limit.where_any, window_s)
+
+
+def _cell(system: System, cell: Cell, before: tuple[Step, ...]) -> Iterator[Look]:
+    """The looks a cell needs: the list again, of which "that row" is one."""
+    if cell.of == "the answer":
+        doing = [step.operation for step in before if isinstance(step.meaning, Operate)]
+        if not doing or doing[-1] is None:
+            raise PlanError("there is no answer yet; an operation must come first")
+        known = tuple(doing[-1].options.answer)
+        if cell.column not in known:
+            raise PlanError(
+                f'the answer of "{doing[-1].name}" has no "{cell.column}"; it has: '
+                f"{', '.join(known) or 'nothing that is named'}"
+            )
+        return
+    for step in before:
+        if isinstance(step.meaning, OneNew | Pick):
+            look = step.looks[0]
+            if cell.of == f"that {look.figure.one}":
+                _known_columns(look, (cell.column,))
+                yield look
+                return
+    raise PlanError(f'"{cell.of}" was not named before; write for example "exactly one of its … is new"')
+
+
+def _known_columns(look: Look, columns: tuple[str, ...]) -> None:
+    """Refuse columns that the target file renames nothing to, where it names all of them."""
+    known = look.figure.options.columns
+    unknown = [column for column in columns if known and column not in known]
+    if unknown:
+        raise PlanError(
+            f'"{look.noun}" has no column "{unknown[0]}"; it has: {", ".join(known)}; '
+            f"{nearest(unknown[0], known)}".rstrip("; ")
+        )
+
+
+def _list(system: System, noun: str, window_s: float | None) -> Look:
+    look = _look(system, noun, window_s)
+    if not look.figure.is_list:
+        raise PlanError(f'"{noun}" is one value, a list was expected')
+    return look
+
+
+def _look(system: System, noun: str, window_s: float | None) -> Look:
+    named = system.figure_nouns.find(noun)
+    if named is None:
+        raise PlanError(
+            f'{system.called} has no figure "{noun}" in {system.path.name}; '
+            f"{system.figure_nouns.nearest(noun)}".rstrip("; ")
+        )
+    figure = system.figures[named.name]
+    takes = _takes_window(figure)
+    if window_s is not None and not takes:
+        raise PlanError(
+            f'"{noun}" can\'t be read over a time: {system.path.name} gives it neither '
+            ":since nor {window.hours} nor at"
+        )
+    if window_s is None and _needs_window(figure):
+        raise PlanError(f'"{noun}" is read over a time; write for example "over the last 24 hours its …"')
+    return Look(noun, figure, named.arguments, window_s)
+
+
+def _takes_window(figure: Figure) -> bool:
+    return figure.probe == "log" or figure.options.at is not None or _needs_window(figure)
+
+
+def _needs_window(figure: Figure) -> bool:
+    asked = _dumped(figure.question)
+    return ":since" in asked or "{window." in asked
+
+
+def _window_s(meaning: object) -> float | None:
+    tense = getattr(meaning, "tense", None)
+    return tense.seconds if tense is not None and tense.kind is Tenses.OVER else None
+
+
+def _waits(meaning: Meaning) -> bool:
+    tense = getattr(meaning, "tense", None)
+    return tense is not None and tense.kind is not Tenses.OVER
+
+
+def _limits(meaning: Meaning) -> Iterator[Limit]:
+    if isinstance(meaning, Reading):
+        yield meaning.limit
+    elif isinstance(meaning, Readings):
+        for reading in meaning.readings:
+            yield reading.limit
+
+
+def composed(figure: Figure, asked: Model, windowed: bool) -> Model:
+    """A SQL question with the figure's own part, window, order and count written into it."""
+    options = figure.options
+    if figure.probe != "sql":
+        return asked
+    sql = str(asked.sql).strip().rstrip(";")  # type: ignore[attr-defined]
+    parts = [f"({options.where})"] if options.where else []
+    if windowed and options.at:
+        parts.append(f"{options.at} >= :since AND {options.at} < :until")
+    if parts:
+        sql = f"SELECT * FROM ({sql}) AS part WHERE {' AND '.join(parts)}"  # noqa: S608
+    if options.count:
+        sql = f"SELECT COUNT(*) FROM ({sql}) AS counted"  # noqa: S608
+    elif options.newest_first and options.at:
+        sql += f" ORDER BY {options.at} DESC"
+    elif options.lowest_first:
+        sql += f" ORDER BY {options.lowest_first} ASC"
+    return asked.model_copy(update={"sql": sql})
+
+
+def bound(look: Look, target: Target, late: Mapping[str, str] | None = None) -> Model:
+    """The look's question with the target's variables and, late, what the scenario made filled in."""
+    question = look.question
+    data = question.model_dump(by_alias=True, exclude_unset=False)
+    if late:
+        data = filled(data, late)
+    return type(question).model_validate(target.fill(data))
+
+
+def services_needed(scenarios: Iterable[Scenario], target: Target) -> frozenset[str]:
+    """The services that `scenarios` look at or change.
+
+    Raises ConfigurationError where their questions name variables that are not set.
+    """
+    names: set[str] = set()
+    unset: dict[str, None] = {}
+    for scenario in scenarios:
+        for step in scenario.steps:
+            for look in step.looks:
+                names.update(look.services)
+                unset.update(dict.fromkeys(target.unset(_data(look.question))))
+            if step.operation is not None:
+                names.update(services_in(step.operation.order))
+                unset.update(dict.fromkeys(target.unset(_data(step.operation.order))))
+    if unset:
+        raise unset_variables(target, tuple(unset))
+    return frozenset(names)
+
+
+def _data(question: Model) -> dict[str, Any]:
+    return question.model_dump(by_alias=True)
+
+
+def key_of(look: Look, question: Model) -> str:
+    """What makes two looks the same question."""
+    window = f"{look.window_s:g}" if look.window_s is not None else ""
+    return f"{look.figure.probe} {window} {_dumped(question)}"
+
+
+def _dumped(question: Model) -> str:
+    return json.dumps(question.model_dump(by_alias=True, mode="json"), sort_keys=True)
+
+
+def _filled(question: Model, stands_for: Mapping[str, str]) -> Model:
+    data: Any = filled(question.model_dump(by_alias=True), stands_for)
+    return type(question).model_validate(data)
+
+
+def without_duplicates(looks: Iterable[Look]) -> tuple[Look, ...]:
+    """`looks` without those that ask the same."""
+    return tuple({key_of(look, look.question): look for look in looks}.values())
+
+
+__all__ = ["Complaint", "Heading", "Look", "PlanError", "Scenario", "Step", "Written", "plan"]

@@ -1,0 +1,1 @@
+"""How replicas are run, and checks seen red on them."""

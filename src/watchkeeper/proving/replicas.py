@@ -1,0 +1,189 @@
+"""How a replica is started, told to misbehave, put right again, and taken away without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import psutil
+
+from watchkeeper.errors import ConfigurationError
+from watchkeeper.yaml_file import nearest
+
+READY_S = 30.0
+"""How long a replica may take to start; they aim at one second."""
+CONTROL_S = 30.0
+"""How long a dial may take to be turned: some stop and start programs."""
+STOP_S = 10.0
+PREFIX = "watchkeeper-replica-"
+OWNER = "owner.json"
+
+
+@dataclass(frozen=True)
+class Dial:
+    """What a replica can be told to do wrong. `red`: the checks it is meant to redden."""
+
+    name: str
+    about: str
+    red: tuple[str, ...]
+    on: bool
+
+
+class Replica:
+    """One running replica. `variables` is what its target file's `${env:…}` stand for."""
+
+    def __init__(
+        self, process: subprocess.Popen[str], folder: Path, control: str, variables: Mapping[str, str]
+    ) -> None:
+        self._process = process
+        self._folder = folder
+        self._control = httpx.Client(base_url=control, timeout=CONTROL_S, trust_env=False)
+        self.variables = variables
+
+    def dials(self) -> tuple[Dial, ...]:
+        answer = self._control.get("/dials").raise_for_status().json()
+        return tuple(
+            Dial(each["name"], each["about"], tuple(each.get("red", ())), bool(each["on"]))
+            for each in answer
+        )
+
+    def turn(self, name: str, *, on: bool = True) -> None:
+        """Turn a dial and wait until the replica confirms it; raises ConfigurationError."""
+        answer = self._control.put(f"/dials/{quote(name)}", json={"on": on})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            names = [dial.name for dial in self.dials()]
+            raise ConfigurationError(
+                f'no dial is called "{name}"',
+                hint=nearest(name, names) or "watchkeeper dials SYSTEM lists them",
+            )
+        if answer.is_error or answer.json().get("on") is not on:
+            raise ConfigurationError(f'the dial "{name}" could not be turned: {answer.text[:200]}')
+
+    def reset(self) -> None:
+        """Bring back the fresh, healthy state."""
+        self._control.post("/reset").raise_for_status()
+
+    def close(self) -> None:
+        """End it and remove its folder; a closed standard input is its sign to stop."""
+        self._control.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def has_replica(root: Path, slug: str) -> bool:
+    return (root / "fixtures" / "replicas" / slug / "__main__.py").is_file()
+
+
+def start_replica(root: Path, slug: str) -> Replica:
+    """Start the replica of the system `slug`; raises ConfigurationError where it does not start."""
+    program = root / "fixtures" / "replicas" / slug
+    if not has_replica(root, slug):
+        raise ConfigurationError(
+            f"there is no replica of {slug} in {program.parent}",
+            hint="choose another --target, or write the replica",
+        )
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    me = psutil.Process()
+    (folder / OWNER).write_text(json.dumps({"pid": me.pid, "created": me.create_time()}))
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own program
+        [sys.executable, str(program), "--folder", str(folder / "state")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    ready = _first_line(process, READY_S)
+    try:
+        said = json.loads(ready)
+        return Replica(process, folder, said["control"], said["env"])
+    except (ValueError, KeyError, TypeError):
+        process.kill()
+        complaint = (process.communicate()[1] or ready).strip().splitlines()[-1:]
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ConfigurationError(
+            f"the replica of {slug} did not start: {' '.join(complaint) or 'it said nothing'}"
+        ) from None
+
+
+def _first_line(process: subprocess.Popen[str], deadline_s: float) -> str:
+    """The first line the replica prints; "" where none comes in time."""
+    lines: queue.Queue[str] = queue.Queue()
+    assert process.stdout is not None
+    reader = threading.Thread(
+        target=lambda stream: lines.put(stream.readline()), args=(process.stdout,), daemon=True
+    )
+    reader.start()
+    try:
+        return lines.get(timeout=deadline_s)
+    except queue.Empty:
+        return ""
+
+
+def clean_up() -> tuple[str, ...]:
+    """Take away what killed runs left: their replicas' processes and folders. Says what it took.
+
+    Only folders of dead owners are touched, and only processes that were started for such a folder.
+    """
+    taken = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if _owner_lives(folder):
+            continue
+        for process in _started_for(folder):
+            process.kill()
+            taken.append(f"process {process.pid}")
+        shutil.rmtree(folder, ignore_errors=True)
+        taken.append(str(folder))
+    return tuple(taken)
+
+
+def _owner_lives(folder: Path) -> bool:
+    try:
+        owner = json.loads((folder / OWNER).read_text())
+        return bool(psutil.Process(owner["pid"]).create_time() == owner["created"])
+    except (psutil.NoSuchProcess, KeyError, TypeError):
+        return False
+    except (OSError, ValueError, psutil.Error):
+        # Being made just now by another run, or not ours to judge.
+        return time.time() - _age_of(folder) < READY_S
+
+
+def _age_of(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _started_for(folder: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(str(folder) in argument for argument in process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found

@@ -1,0 +1,188 @@
+"""How a check's record becomes an Allure result: Gherkin steps, labels, parameters, true colours.
+
+allure-pytest keeps the life of a test; what it knows nothing of is filled in just before a result is
+written. Its fixture hooks are muted: they wrote a container for every step definition.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import allure_commons
+import allure_pytest.plugin
+import pytest
+from allure_commons.logger import AllureFileLogger
+from allure_commons.model2 import Label, Link, Parameter, Status, StatusDetails, TestStepResult
+from allure_commons.types import AttachmentType
+from allure_commons.utils import md5
+from allure_pytest.listener import AllureListener
+from attr import asdict
+
+from watchkeeper.recording.redaction import Redactor, clean
+from watchkeeper.recording.run import CheckRecord, FindingRecord
+from watchkeeper.verdicts import Verdict
+
+STATUS = {
+    Verdict.PASSED.value: Status.PASSED,
+    Verdict.DEGRADED.value: Status.PASSED,
+    Verdict.FAILED.value: Status.FAILED,
+    Verdict.UNKNOWN.value: Status.BROKEN,
+    Verdict.BLOCKED.value: Status.BROKEN,
+    Verdict.NOT_RUN.value: Status.SKIPPED,
+    Verdict.UNSIGNED.value: Status.SKIPPED,
+    Verdict.NOT_APPLICABLE.value: Status.SKIPPED,
+}
+SEVERITY = {"P0": "blocker", "P1": "critical", "P2": "normal", "P3": "minor", "P4": "trivial"}
+LONG = 200
+"""Characters above which an excerpt is worth an attachment, in the one file of the scenario."""
+
+
+class QuietListener(AllureListener):  # type: ignore[misc]
+    """allure-pytest's listener without a container for every fixture."""
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Any:
+        yield
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_post_finalizer(self, fixturedef: Any) -> Any:
+        yield
+
+    def _update_fixtures_children(self, item: Any) -> None:
+        return
+
+
+class RedactingWriter(AllureFileLogger):  # type: ignore[misc]
+    """The one place where Allure's files are written: everything is redacted before it is JSON.
+
+    `current` is the record of the check whose result is written next.
+    """
+
+    redactor: Redactor = Redactor()
+
+    def __init__(self, report_dir: str | Path, clean: bool = False) -> None:
+        super().__init__(report_dir, clean)
+        self.current: CheckRecord | None = None
+
+    @allure_commons.hookimpl
+    def report_result(self, result: Any) -> None:
+        record, self.current = self.current, None
+        if record is not None:
+            self._fill(result, record)
+        self._write(result)
+
+    @allure_commons.hookimpl
+    def report_container(self, container: Any) -> None:
+        self._write(container)
+
+    @allure_commons.hookimpl
+    def report_globals(self, globals_item: Any) -> None:
+        self._write(globals_item)
+
+    @allure_commons.hookimpl
+    def report_attached_data(self, body: str | bytes, file_name: str) -> None:
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        safe = clean(self.redactor.text(text)).encode()
+        (self._report_dir / file_name).write_bytes(safe)
+
+    def _write(self, item: Any) -> None:
+        data = self.redactor.value(asdict(item, filter=lambda _, value: value or value is False))
+        name = item.file_pattern.format(prefix=allure_commons.utils.uuid4())
+        path = self._report_dir / name
+        path.write_text(json.dumps(data, ensure_ascii=False), "utf-8")
+
+    def _fill(self, result: Any, record: CheckRecord) -> None:
+        row = f" [{record.row}]" if record.row else ""
+        result.name = f"{record.scenario}{row}"
+        result.fullName = record.node
+        result.testCaseId = md5(record.place, record.scenario)
+        result.historyId = md5(record.place, record.scenario, record.row)
+        result.description = record.advice or None
+        result.descriptionHtml = None
+        result.titlePath = [record.system, record.feature]
+        result.parameters = [Parameter(name="row", value=record.row)] if record.row else []
+        result.status = STATUS[record.verdict]
+        result.statusDetails = _details(record)
+        result.labels = _labels(record)
+        result.links = [
+            Link(type="link", url=record.runbook, name=" ".join(record.ids))
+            for _ in range(1)
+            if record.runbook.startswith(("http://", "https://"))
+        ]
+        result.steps = [self._step(found) for found in record.findings]
+
+    def _step(self, found: FindingRecord) -> TestStepResult:
+        begun = _ms(found.started)
+        step = TestStepResult(
+            name=f"{found.keyword} {found.step}".strip(),
+            status=STATUS[found.verdict],
+            start=begun,
+            stop=begun + round(found.duration_s * 1000),
+            parameters=[Parameter(name=name, value=value) for name, value in found.parameters],
+        )
+        if found.verdict != Verdict.PASSED.value:
+            step.statusDetails = StatusDetails(message=found.sentence)
+        else:
+            step.parameters.append(Parameter(name="seen", value=found.sentence))
+        long = _evidence(found)
+        if long:
+            step.attachments.append(self._attached(long))
+        return step
+
+    def _attached(self, text: str) -> Any:
+        name = f"{allure_commons.utils.uuid4()}-attachment.txt"
+        (self._report_dir / name).write_text(self.redactor.text(text), "utf-8")
+        return allure_commons.model2.Attachment(
+            source=name, name="evidence", type=AttachmentType.TEXT.mime_type
+        )
+
+
+def _evidence(found: FindingRecord) -> str:
+    """What is too long for a parameter: the rows of a list, and a raw answer that was not good."""
+    rows = "\n".join(" | ".join(row) for row in found.table)
+    excerpt = found.excerpt if len(found.excerpt) > LONG or found.verdict != "passed" else ""
+    return "\n\n".join(part for part in (rows, excerpt) if part)
+
+
+def _details(record: CheckRecord) -> StatusDetails | None:
+    if record.verdict == Verdict.PASSED.value:
+        return None
+    told = [f.sentence for f in record.findings if f.verdict != Verdict.PASSED.value]
+    return StatusDetails(message=f"{record.verdict}: " + "\n".join(told))
+
+
+def _labels(record: CheckRecord) -> list[Label]:
+    pairs = [
+        ("epic", record.system),
+        ("feature", record.feature),
+        ("story", record.rule or record.scenario),
+        ("parentSuite", record.system),
+        ("suite", record.feature),
+        ("subSuite", record.rule),
+        ("severity", SEVERITY[record.level]),
+        ("framework", "pytest-bdd"),
+        *(("tag", tag) for tag in (*record.ids, record.level, record.verdict)),
+    ]
+    return [Label(name=name, value=value) for name, value in pairs if value]
+
+
+def _ms(moment: str) -> int:
+    return round(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def install(config: pytest.Config, folder: Path, redactor: Redactor) -> RedactingWriter:
+    """Write this run's results into `folder`; taken away with the config."""
+    RedactingWriter.redactor = redactor
+    listener, writer = QuietListener(config), RedactingWriter(folder)
+    config.pluginmanager.register(listener, "watchkeeper_allure_listener")
+    for plugin in (listener, writer):
+        allure_commons.plugin_manager.register(plugin)
+        config.add_cleanup(lambda each=plugin: allure_commons.plugin_manager.unregister(each))
+    return writer
+
+
+# Whoever asks allure-pytest for --alluredir as well gets the same redaction.
+allure_pytest.plugin.AllureFileLogger = RedactingWriter

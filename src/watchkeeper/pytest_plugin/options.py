@@ -1,0 +1,115 @@
+"""What a run can be told on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from watchkeeper.targets import PERMISSIONS, REPLICA, Permission
+
+LEVELS = ("P0", "P1", "P2", "P3", "P4")
+REPORTS = ("html", "results")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, typed."""
+
+    target: str
+    allow: Permission
+    gate: str
+    plan: bool
+    dials: tuple[str, ...]
+    lookahead: bool
+    report: str
+    reports: Path
+    digest: str
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Options:
+        given = config.option
+        return cls(
+            target=given.wk_target,
+            allow=cast(Permission, given.wk_allow or _default_permission(given.wk_target)),
+            gate=given.wk_gate,
+            plan=given.wk_plan,
+            dials=tuple(given.wk_dials),
+            lookahead=not given.wk_no_lookahead,
+            report=given.wk_report,
+            reports=config.rootpath / given.wk_reports,
+            digest=given.wk_digest,
+        )
+
+
+def _default_permission(target: str) -> Permission:
+    """On a replica nothing can be harmed; everywhere else a run looks, unless it is told more."""
+    return "destroys" if target == REPLICA else "looking"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("watchkeeper", "Watchkeeper: runbooks as checks")
+    group.addoption(
+        "--target",
+        dest="wk_target",
+        default=REPLICA,
+        metavar="NAME",
+        help="the environment to look at, as targets/<system>.yml names it (default: replica)",
+    )
+    group.addoption(
+        "--allow",
+        dest="wk_allow",
+        choices=PERMISSIONS,
+        default=None,
+        help="what the run may do; on the replica everything, elsewhere it only looks by default",
+    )
+    group.addoption(
+        "--digest",
+        dest="wk_digest",
+        default="",
+        metavar="DIGEST",
+        help="what --plan printed; a run that destroys outside replicas needs it",
+    )
+    group.addoption(
+        "--gate",
+        dest="wk_gate",
+        choices=LEVELS,
+        default="P4",
+        help="the lowest level that counts for the exit code (default: P4, all)",
+    )
+    group.addoption(
+        "--plan",
+        dest="wk_plan",
+        action="store_true",
+        help="print what would be looked at and done, figure by figure, and touch nothing",
+    )
+    group.addoption(
+        "--dial",
+        dest="wk_dials",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help='turn a dial of the replica for this run: --dial "radarr down" (may be repeated)',
+    )
+    group.addoption(
+        "--no-lookahead",
+        dest="wk_no_lookahead",
+        action="store_true",
+        help="look only when a sentence is judged, in plain order",
+    )
+    group.addoption(
+        "--report",
+        dest="wk_report",
+        choices=REPORTS,
+        default="html",
+        help="html: the report as a page; results: only run.json, the ledger and Allure's results",
+    )
+    group.addoption(
+        "--reports",
+        dest="wk_reports",
+        default="reports",
+        metavar="FOLDER",
+        help="where runs leave their reports (default: reports)",
+    )

@@ -1,0 +1,186 @@
+"""One run's state: systems, replicas, observers, and what is looked at ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from watchkeeper.changing.operate import Hands
+from watchkeeper.changing.operators import OPERATORS
+from watchkeeper.clock import Clock
+from watchkeeper.errors import ConfigurationError
+from watchkeeper.kinds import KINDS
+from watchkeeper.looking.loop import LookingLoop
+from watchkeeper.looking.observe import Observer
+from watchkeeper.looking.probes import PROBES
+from watchkeeper.performing import Performance
+from watchkeeper.plan import Scenario, services_needed
+from watchkeeper.proving.replicas import Replica, clean_up, start_replica
+from watchkeeper.pytest_plugin import bdd_internals
+from watchkeeper.pytest_plugin.linting import Seen
+from watchkeeper.pytest_plugin.options import Options
+from watchkeeper.pytest_plugin.words import DICTIONARY
+from watchkeeper.recording.ledger import Ledger
+from watchkeeper.recording.redaction import Redactor
+from watchkeeper.targets import REPLICA, System, Target, load_systems, variables_of
+from watchkeeper.yaml_file import nearest
+
+WATCH = pytest.StashKey["Watch"]()
+
+AHEAD = 512
+"""How many scenarios are looked at ahead: enough to keep every service busy, few enough to stay fresh."""
+
+
+class Watch:
+    """A run of scenarios in one process.
+
+    `load` reads the target files, `begin` starts what the selected scenarios need, `perform` gives
+    each its performance, `end` takes everything away again.
+    """
+
+    def __init__(self, root: Path, options: Options, tags: frozenset[str]) -> None:
+        self.root = root
+        self.options = options
+        self.tags = tags
+        self.systems: Mapping[str, System] = {}
+        self.seen = Seen({})
+        self.redactor = Redactor()
+        self.clock = Clock()
+        self.taken: tuple[str, ...] = ()
+        self._looking: LookingLoop | None = None
+        self._replicas: dict[str, Replica] = {}
+        self._observers: dict[str, Observer] = {}
+        self._hands: dict[str, Hands] = {}
+        self._order: dict[str, int] = {}
+        self._scenarios: list[Scenario] = []
+        self._next_ahead = 0
+
+    def load(self) -> None:
+        """Read targets/*.yml once; raises ConfigurationError."""
+        if self.systems:
+            return
+        self.systems = load_systems(self.root / "targets", KINDS)
+        DICTIONARY.load(self.systems.values())
+        bdd_internals.install()
+
+    def begin(self, selected: Sequence[tuple[str, Scenario]], ledger: Ledger) -> None:
+        """Start the replicas and connections that `selected` need; raises ConfigurationError.
+
+        Nothing is looked at before every target, variable and dial was found.
+        """
+        self._order = {node: place for place, (node, _) in enumerate(selected)}
+        self._scenarios = [scenario for _, scenario in selected]
+        systems = {scenario.system.slug: scenario.system for scenario in self._scenarios}
+        if self.options.target == REPLICA:
+            self.taken = clean_up()
+        elif self.options.dials:
+            raise ConfigurationError(
+                f"--dial turns a replica's dial, and the target is {self.options.target}"
+            )
+        targets = {slug: self._target(system) for slug, system in systems.items()}
+        self._looking = LookingLoop()
+        for slug, target in targets.items():
+            self._open(slug, target, ledger)
+        self._turn_dials()
+
+    def perform(self, node: str, following: str | None = None) -> Performance:
+        """The performance of the scenario `node`, with the looks of those after it under way.
+
+        `following`: under xdist, the one item that is known to come next in this process.
+        """
+        place = self._order[node]
+        scenario = self._scenarios[place]
+        slug = scenario.system.slug
+        if self.options.lookahead:
+            self._look_ahead(place, following)
+        if not scenario.only_looks:
+            self._observers[slug].forget()
+        return Performance(scenario, self._observers[slug], self._hands[slug])
+
+    def performed(self, node: str) -> None:
+        """After a scenario that changes nothing seen before it counts any more."""
+        place = self._order[node]
+        scenario = self._scenarios[place]
+        if not scenario.only_looks:
+            self._observers[scenario.system.slug].forget()
+            self._next_ahead = place + 1
+
+    def end(self) -> None:
+        """Close connections and take the replicas away; safe to call twice."""
+        for observer in self._observers.values():
+            observer.close()
+        self._observers.clear()
+        if self._looking is not None:
+            self._looking.close()
+            self._looking = None
+        for replica in self._replicas.values():
+            replica.close()
+        self._replicas.clear()
+
+    def _target(self, system: System) -> Target:
+        name = self.options.target
+        if name not in system.environments:
+            raise ConfigurationError(
+                f"{system.called} has no target {name}; {system.path.name} has: "
+                f"{', '.join(system.environments)}",
+                hint=nearest(name, system.environments),
+            )
+        if name == REPLICA:
+            replica = start_replica(self.root, system.slug)
+            self._replicas[system.slug] = replica
+            return Target(system, system.environments[name], replica.variables)
+        return Target(system, system.environments[name], variables_of())
+
+    def _open(self, slug: str, target: Target, ledger: Ledger) -> None:
+        assert self._looking is not None
+        own = [scenario for scenario in self._scenarios if scenario.system.slug == slug]
+        services = target.services(services_needed(own, target))
+        for secret in target.secrets(services):
+            self.redactor.add(secret)
+        observer = Observer(target, services, PROBES, self._looking, self.clock)
+        self._observers[slug] = observer
+        self._hands[slug] = Hands(target, observer, OPERATORS, ledger, self.options.allow)
+
+    def _turn_dials(self) -> None:
+        for name in self.options.dials:
+            owners = [
+                replica
+                for replica in self._replicas.values()
+                if name in {dial.name for dial in replica.dials()}
+            ]
+            if not owners:
+                names = [dial.name for each in self._replicas.values() for dial in each.dials()]
+                raise ConfigurationError(
+                    f'no dial is called "{name}"',
+                    hint=nearest(name, names) or "`watchkeeper dials` lists them",
+                )
+            for replica in owners:
+                replica.turn(name)
+
+    def _look_ahead(self, place: int, following: str | None) -> None:
+        """Start the looks of the scenarios from `place` on, up to the next one that changes."""
+        if following is not None or len(self._order) != len(self._scenarios):
+            reach = [place, *([self._order[following]] if following in self._order else [])]
+            self._start([self._scenarios[each] for each in reach])
+            return
+        self._next_ahead = max(self._next_ahead, place)
+        if self._next_ahead - place > AHEAD // 2:
+            return
+        until = self._next_ahead
+        while until < min(place + AHEAD, len(self._scenarios)):
+            if not self._scenarios[until].only_looks:
+                break
+            until += 1
+        self._start(self._scenarios[self._next_ahead : until])
+        self._next_ahead = until
+
+    def _start(self, scenarios: Sequence[Scenario]) -> None:
+        for slug, observer in self._observers.items():
+            observer.ahead(
+                look
+                for scenario in scenarios
+                if scenario.system.slug == slug
+                for look in scenario.looks_ahead
+            )

@@ -1,0 +1,1 @@
+"""How a run is told: in the terminal, and on pages that open from disk."""

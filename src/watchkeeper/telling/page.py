@@ -1,0 +1,418 @@
+"""What a person sees first: what is wrong, how bad, and what to do, on one page of plain HTML."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from pathlib import Path
+
+from watchkeeper.recording.history import History, counts, key
+from watchkeeper.recording.redaction import clean
+from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord
+from watchkeeper.telling.summary import SIGNS, headline, name, sentence, telling, verdict_of
+from watchkeeper.telling.summary import worth_telling as _worth_telling
+from watchkeeper.verdicts import Verdict, worst
+
+STRIP = 14  # past verdicts shown beside a finding: two weeks of daily runs
+BARS = 30  # past runs in the trend
+STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
+_OPEN_ALLURE = "\n" + Path(__file__).with_name("page.js").read_text("utf-8")
+_ROOT = "../../../"  # from reports/runs/<stamp>/ to the project, where a runbook's path begins
+
+_ADVICE = {
+    Verdict.UNKNOWN: "The check could not look: this is neither good nor bad news. "
+    "Find out why it could not, then run it again.",
+    Verdict.BLOCKED: "Deal with its cause first, then run it again.",
+    Verdict.NOT_RUN: "Find out why it did not run; until then nobody knows.",
+    Verdict.UNSIGNED: "Somebody has to look, and to sign it off.",
+    Verdict.DEGRADED: "Still within bounds. Look into it in working hours, before it is not.",
+    Verdict.WAIVED: "Known and accepted until the waiver ends.",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a check as the fallback's table shows it."""
+
+    text: str
+    status: str
+    message: str = ""
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class CheckSteps:
+    """A check with its steps, out of the Allure results."""
+
+    name: str
+    status: str
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What follows the health page: Allure's own page, or the steps and why there is none."""
+
+    allure: str = ""
+    why: str = ""
+    hint: str = ""
+    steps: tuple[CheckSteps, ...] = field(default=())
+
+
+def render(run: RunRecord, history: History, rest: Rest) -> str:
+    """The health page of `run`; every text in it is escaped."""
+    past = history.before(run)
+    told = _worth_telling(run)
+    body = "\n".join(
+        (
+            _top(run),
+            _systems(run.checks),
+            _findings(told, run, past),
+            _all_checks(run),
+            _trend(run, past),
+            _facts(run),
+            _steps(rest),
+        )
+    )
+    return document(headline(run), body, rest.allure)
+
+
+def text(said: str) -> str:
+    """`said` as HTML text or a quoted attribute's value."""
+    return escape(clean(said), quote=True)
+
+
+def document(title: str, body: str, allure: str = "", head: str = "") -> str:
+    """A whole page; `head` are further elements of its head, `allure` the page that it opens."""
+    script = f"<script>{_OPEN_ALLURE}</script>" if allure else ""
+    data = f'<script type="application/json" id="wk-allure">{_packed(allure)}</script>'
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy((_OPEN_ALLURE, *_scripts(allure)))}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>{text(title)}</title>
+<link rel="icon" href="data:,">
+<style>{STYLE}</style>
+{head}</head>
+<body>
+<main id="wk-top">
+{body}
+</main>
+{data if allure else ""}
+{script}
+</body>
+</html>
+"""
+
+
+def policy(scripts: Iterable[str]) -> str:
+    """A content policy that asks no network and runs no script but these.
+
+    Scripts are named by their hashes, so that no event handler and no javascript: address in any
+    text runs, ours or Allure's. Allure reads its embedded data by fetch from data: addresses.
+    """
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in dict.fromkeys(scripts))
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; font-src data:; media-src data: blob:; connect-src data: blob:; "
+        "frame-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _scripts(page: str) -> list[str]:
+    return re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+
+
+def _packed(page: str) -> str:
+    """`page` as a JSON string that no HTML parser sees a tag in."""
+    escaped = page.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = escaped.replace("\r", "\\r").replace("\t", "\\t").replace("<", "\\u003c")
+    return '"' + re.sub("[\x00-\x1f]", lambda found: f"\\u{ord(found[0]):04x}", escaped) + '"'
+
+
+_BACK = (
+    '<a href="#wk-top" style="position:fixed;z-index:9999;left:50%;bottom:12px;'
+    "transform:translateX(-50%);padding:8px 16px;border-radius:20px;background:#1f2937;color:#fff;"
+    'font:600 14px/20px system-ui,sans-serif;text-decoration:none">← Health page</a>'
+)
+_COME_BACK = (
+    "addEventListener('hashchange',function(){"
+    "if(location.hash.startsWith('#wk-'))location.reload()});"
+)
+
+
+def with_way_back(allure: str) -> str:
+    """Allure's page with a link that leads back to the health page of the same file."""
+    back = f"{_BACK}<script>{_COME_BACK}</script>"
+    head, body, rest = allure.rpartition("</body>")
+    return f"{head}{back}{body}{rest}" if body else allure + back
+
+
+def _top(run: RunRecord) -> str:
+    kind = {"go": "passed", "no-go": "failed", "interrupted": "unknown"}.get(run.verdict, "unknown")
+    lines = [f'<p class="gate">{text(run.gate)}</p>'] if run.gate else []
+    if run.verdict in ("interrupted", "running"):
+        word = "was interrupted" if run.verdict == "interrupted" else "is still running"
+        lines.append(_banner(f"This run {word}: what it did not reach, nobody knows."))
+    if run.partial:
+        lines.append(_banner(f"Partial: {run.partial}"))
+    lines += [f'<p class="message">{text(message)}</p>' for message in run.messages]
+    return f"""<header class="top is-{kind}">
+<p class="when">{text(run.expression)} on {text(run.target)} · {when(run.started)}</p>
+<h1>{text(headline(run))}</h1>
+{"".join(lines)}
+<nav aria-label="On this page"><a href="#wk-wrong">What is wrong</a>
+<a href="#wk-all">All the checks</a><a href="#wk-every">Every step</a></nav>
+</header>"""
+
+
+def _banner(said: str) -> str:
+    return f'<p class="banner" role="note"><strong>!</strong> {text(said)}</p>'
+
+
+def _systems(checks: Sequence[CheckRecord]) -> str:
+    groups: dict[str, list[Verdict]] = {}
+    for check in checks:
+        groups.setdefault(check.system, []).append(verdict_of(check.verdict))
+    cards = sorted(groups.items(), key=lambda group: (-worst(group[1]).badness, group[0]))
+    inner = "".join(_system(system, verdicts) for system, verdicts in cards)
+    return f'<section aria-labelledby="wk-systems"><h2 id="wk-systems">Systems</h2>' \
+           f'<ul class="systems">{inner}</ul></section>'  # fmt: skip
+
+
+def _system(system: str, verdicts: Sequence[Verdict]) -> str:
+    parts = (f"{verdicts.count(each)} {each.value}" for each in SIGNS if each in verdicts)
+    return (
+        f'<li class="card is-{_css(worst(verdicts))}"><h3>{text(system)}</h3>'
+        f"{badge(worst(verdicts))}<p>{', '.join(parts)}</p></li>"
+    )
+
+
+def badge(verdict: Verdict, word: str = "") -> str:
+    """A verdict by colour, sign and word."""
+    sign = f'<span aria-hidden="true">{SIGNS[verdict]}</span>'
+    return f'<span class="badge is-{_css(verdict)}">{sign} {text(word or verdict.value)}</span>'
+
+
+def _css(verdict: Verdict) -> str:
+    return verdict.value.replace(" ", "-")
+
+
+def _findings(told: Sequence[CheckRecord], run: RunRecord, past: History) -> str:
+    inner = "".join(_finding(check, past) for check in told)
+    inner += "".join(_missing(node) for node in run.missing)
+    if not run.checks and not run.missing:
+        inner = "<p>No check ran, so nobody knows how the systems are.</p>"
+    if not inner:
+        inner = "<p>Nothing is wrong.</p>"
+    return (
+        '<section aria-labelledby="wk-wrong">'
+        f'<h2 id="wk-wrong">What is wrong, and what to do</h2>{inner}</section>'
+    )
+
+
+def _missing(node: str) -> str:
+    return (
+        f'<article class="finding is-not-run"><h3>{badge(Verdict.NOT_RUN)} {text(node)}</h3>'
+        f"<p>It was selected and left no verdict. {_ADVICE[Verdict.NOT_RUN]}</p></article>"
+    )
+
+
+def _finding(check: CheckRecord, past: History) -> str:
+    verdict = verdict_of(check.verdict)
+    found = telling(check)
+    return f"""<article class="finding is-{_css(verdict)}">
+<h3>{badge(verdict)} <span class="level">{text(check.level)}</span> {text(name(check))}</h3>
+<p class="said">{text(sentence(check))}</p>
+{_todo(check, verdict)}
+<p class="where">{_where(check, found)}</p>
+{_before(check, past)}
+{_evidence(found)}
+</article>"""
+
+
+def _todo(check: CheckRecord, verdict: Verdict) -> str:
+    advice = check.advice or _ADVICE.get(verdict, "")
+    link = f" Runbook: {_link(check.runbook)}" if check.runbook else ""
+    if not advice and not link:
+        return ""
+    return f'<p class="todo"><strong>What to do:</strong> {text(advice)}{link}</p>'
+
+
+def _link(address: str) -> str:
+    """A link where `address` is a web address or a relative one, else only its text."""
+    if re.fullmatch(r"https?://[^\s\"'<>]+|(?![/\\])[\w./-]+(?:#[\w./-]*)?", address):
+        target = address if "://" in address else _ROOT + address
+        return f'<a href="{text(target)}" rel="noopener noreferrer">{text(address)}</a>'
+    return text(address)
+
+
+def _where(check: CheckRecord, found: FindingRecord | None) -> str:
+    parts = [", ".join(check.ids), check.system, check.feature, check.rule]
+    if found:
+        parts += [found.step, found.source and f"seen at {found.source}"]
+    parts.append(check.place)
+    return " · ".join(text(part) for part in parts if part)
+
+
+def _before(check: CheckRecord, past: History) -> str:
+    """Since when, when last red, and the verdicts of the last runs, newest at the right."""
+    since = past.since(key(check), check.verdict)
+    news = [f"{check.verdict} since {when(since)}" if since else f"newly {check.verdict}"]
+    if red := check.last_seen_red or past.red.get(key(check), ""):
+        news.append(f"last seen red {when(red)}")
+    strip = "".join(
+        f'<span class="dot is-{_css(verdict_of(verdict))}" title="{text(run.started)}: '
+        f'{text(verdict)}"><span aria-hidden="true">{SIGNS[verdict_of(verdict)]}</span></span>'
+        for run, verdict in reversed(past.verdicts(key(check))[:STRIP])
+    )
+    strip = f' <span class="strip" role="img" aria-label="the last runs">{strip}</span>'
+    return f'<p class="before">{" · ".join(news)}{strip if "title" in strip else ""}</p>'
+
+
+def _evidence(found: FindingRecord | None) -> str:
+    if found is None or not (found.parameters or found.table or found.excerpt):
+        return ""
+    values = "".join(f"<dt>{text(a)}</dt><dd>{text(b)}</dd>" for a, b in found.parameters)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in found.table
+    )
+    return (
+        "<details><summary>What was seen</summary>"
+        + (f"<dl>{values}</dl>" if values else "")
+        + (f'<div class="wide"><table>{rows}</table></div>' if rows else "")
+        + (f"<pre>{text(found.excerpt)}</pre>" if found.excerpt else "")
+        + "</details>"
+    )
+
+
+def _all_checks(run: RunRecord) -> str:
+    rows = "".join(_row(check) for check in run.checks)
+    return f"""<section aria-labelledby="wk-all"><h2 id="wk-all">All the checks</h2>
+<details><summary>{len(run.checks):,} checks</summary><div class="wide"><table>
+<thead><tr><th scope="col">Verdict</th><th scope="col">Level</th><th scope="col">Id</th>
+<th scope="col">Check</th><th scope="col">Found</th><th scope="col">Took</th></tr></thead>
+<tbody>{rows}</tbody></table></div></details></section>"""
+
+
+def _row(check: CheckRecord) -> str:
+    cells = (check.level, ", ".join(check.ids), name(check), sentence(check))
+    return (
+        f"<tr><td>{badge(verdict_of(check.verdict))}</td>"
+        + "".join(f"<td>{text(cell)}</td>" for cell in cells)
+        + f'<td class="number">{_duration(check.duration_s)}</td></tr>'
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}&nbsp;ms"
+    return f"{seconds:.1f}&nbsp;s"
+
+
+_WIDTH, _HEIGHT, _BAR = 620, 90, 20  # of the trend's drawing, in its own units
+
+
+def _trend(run: RunRecord, past: History) -> str:
+    if not past.runs:
+        return ""
+    shown = list(reversed(past.runs[: BARS - 1]))
+    bars = [dict(each.counts) for each in shown] + [dict(counts(run))]
+    most = max(sum(each.values()) for each in bars) or 1
+    drawn = "".join(_bar(i, each, most) for i, each in enumerate(bars))
+    red = sum(bool(each.get(Verdict.FAILED.value)) for each in bars)
+    said = f"The last {len(bars)} runs on {run.target}, this one at the right; {red} had failures."
+    return f"""<section aria-labelledby="wk-trend"><h2 id="wk-trend">The last runs</h2>
+<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{text(said)}">{drawn}</svg>
+<figcaption>{text(said)} Bottom up: {_legend(bars)}.</figcaption></figure></section>"""
+
+
+def _legend(bars: Sequence[dict[str, int]]) -> str:
+    met = [each for each in SIGNS if any(each.value in bar for bar in bars)]
+    return ", ".join(f'<span class="key is-{_css(each)}">{each.value}</span>' for each in met)
+
+
+def _bar(place: int, found: dict[str, int], most: int) -> str:
+    """One run: a pile of its verdicts, the worst at the bottom, where it is seen first."""
+    drawn, top = "", float(_HEIGHT)
+    for verdict in SIGNS:
+        if number := found.get(verdict.value, 0):
+            # One failure among a thousand has to be seen: three units at least.
+            high = max(3.0, number / most * (_HEIGHT - 3 * len(SIGNS)))
+            top -= high
+            drawn += (
+                f'<rect class="is-{_css(verdict)}" x="{place * _BAR + 2}" y="{top:.1f}" '
+                f'width="{_BAR - 4}" height="{high:.1f}"><title>{number} {verdict.value}</title>'
+                "</rect>"
+            )
+    return drawn
+
+
+def _facts(run: RunRecord) -> str:
+    facts = (
+        ("Run", text(run.run)),
+        ("Target", text(run.target)),
+        ("Selected by", text(run.expression)),
+        ("Started", when(run.started)),
+        ("Finished", when(run.finished)),
+        ("Took", _took(run)),
+        ("Verdict", text(f"{run.verdict} (exit code {run.exit_code})")),
+        ("Ledger's head", f"<code>{text(run.ledger_head or 'none')}</code>"),
+    )
+    inner = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts)
+    return f"""<section aria-labelledby="wk-facts"><h2 id="wk-facts">This run</h2>
+<dl class="facts">{inner}</dl></section>"""
+
+
+def _took(run: RunRecord) -> str:
+    try:
+        began, ended = map(datetime.fromisoformat, (run.started, run.finished))
+    except ValueError:
+        return "not known"
+    return _duration((ended - began).total_seconds())
+
+
+def when(instant: str) -> str:
+    """`instant` (ISO 8601 UTC) as people read it; the text itself where it is none."""
+    try:
+        shown = datetime.fromisoformat(instant).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return text(instant or "not known")
+    return f'<time datetime="{text(instant)}">{shown}</time>'
+
+
+def _steps(rest: Rest) -> str:
+    title = '<section aria-labelledby="wk-every"><h2 id="wk-every">Every step</h2>'
+    if rest.allure:
+        return f"""{title}
+<p><a class="button" id="wk-open" href="#wk-steps">Open the Allure report</a></p>
+<p>Every step with its values, its history and its timing. It is in this file.</p></section>"""
+    why = _banner(f"The Allure report could not be made: {rest.why}.")
+    hint = f"<p>What to do: {text(rest.hint)}.</p>" if rest.hint else ""
+    inner = "".join(_one_check(check) for check in rest.steps)
+    return f"{title}{why}{hint}{inner}</section>"
+
+
+def _one_check(check: CheckSteps) -> str:
+    rows = "".join(
+        f'<tr><td>{text(step.status)}</td><td style="padding-left:{step.depth + 1}em">'
+        f"{text(step.text)}</td><td>{text(step.message)}</td></tr>"
+        for step in check.steps
+    )
+    return (
+        f"<details><summary>{text(check.status)}: {text(check.name)}</summary>"
+        f'<div class="wide"><table><tbody>{rows}</tbody></table></div></details>'
+    )

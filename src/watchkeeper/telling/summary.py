@@ -1,0 +1,212 @@
+"""What is wrong, in the terminal: one line, the findings worst first, and where to read on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from watchkeeper.recording.history import counts
+from watchkeeper.recording.redaction import clean
+from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord
+from watchkeeper.verdicts import Verdict
+
+NARROW = 80  # columns where nobody says how wide the terminal is: a pipe, a CI log
+SENTENCE = 400  # characters of a finding's sentence; the report has it whole
+ROWS = 50  # findings; the report has all of them
+
+SIGNS = {
+    Verdict.FAILED: "✖",
+    Verdict.BLOCKED: "⊘",
+    Verdict.UNKNOWN: "?",
+    Verdict.NOT_RUN: "○",
+    Verdict.UNSIGNED: "✎",
+    Verdict.DEGRADED: "▲",
+    Verdict.WAIVED: "⚑",
+    Verdict.PASSED: "✔",
+    Verdict.NOT_APPLICABLE: "–",
+}
+_STYLES = {
+    Verdict.FAILED: "bold red",
+    Verdict.BLOCKED: "magenta",
+    Verdict.UNKNOWN: "bold magenta",
+    Verdict.NOT_RUN: "cyan",
+    Verdict.UNSIGNED: "cyan",
+    Verdict.DEGRADED: "yellow",
+    Verdict.WAIVED: "blue",
+    Verdict.PASSED: "green",
+    Verdict.NOT_APPLICABLE: "dim",
+}
+
+
+_NEWS = [each for each in SIGNS if not each.good or each is Verdict.DEGRADED]
+_UNSAID = {
+    Verdict.NOT_RUN: "it did not run, so nobody knows",
+    Verdict.NOT_APPLICABLE: "it does not apply here",
+    Verdict.UNKNOWN: "it could not look, and left no reason",
+    Verdict.UNSIGNED: "nobody has signed it off",
+}
+
+
+def verdict_of(word: str) -> Verdict:
+    """The verdict called `word`; UNKNOWN for a word that this version does not know."""
+    return next((verdict for verdict in Verdict if verdict.value == word), Verdict.UNKNOWN)
+
+
+def telling(check: CheckRecord) -> FindingRecord | None:
+    """The finding that tells most about a check: its worst, also under a waiver."""
+    return max(check.findings, key=lambda found: verdict_of(found.verdict).badness, default=None)
+
+
+def sentence(check: CheckRecord) -> str:
+    """What to say of a check in one sentence; never empty."""
+    found = telling(check)
+    said = found.sentence if found else ""
+    if check.waiver:
+        return f"{said} (waived: {check.waiver})" if said else f"waived: {check.waiver}"
+    return said or _UNSAID.get(verdict_of(check.verdict), f"it {check.verdict}")
+
+
+def name(check: CheckRecord) -> str:
+    """The scenario with its row, "Each service answers [Radarr]"."""
+    return f"{check.scenario} [{check.row}]" if check.row else check.scenario
+
+
+def worth_telling(run: RunRecord) -> tuple[CheckRecord, ...]:
+    """The checks that somebody should read about, worst first, then by level."""
+    quiet = (Verdict.PASSED, Verdict.NOT_APPLICABLE)
+    told = (check for check in run.checks if verdict_of(check.verdict) not in quiet)
+    return tuple(
+        sorted(
+            told,
+            key=lambda check: (-verdict_of(check.verdict).badness, check.level, check.ids),
+        )
+    )
+
+
+def headline(run: RunRecord) -> str:
+    """What is wrong overall, in one line: "NO-GO: 2 failed, 1 unknown of 43 checks".
+
+    Where nothing is wrong it says what went well instead: "GO: all 43 checks passed".
+    """
+    found = dict(counts(run))
+    if run.missing:
+        found["not run"] = found.get("not run", 0) + len(run.missing)
+    return f"{run.verdict.upper()}: {_counted(found)}"
+
+
+def _counted(found: dict[str, int]) -> str:
+    total = sum(found.values())
+    if total == 0:
+        return "no check ran"
+    if set(found) == {Verdict.PASSED.value}:
+        return "the only check passed" if total == 1 else f"all {total:,} checks passed"
+    news = [each for each in _NEWS if each.value in found] or list(SIGNS)
+    said = (f"{found[each.value]:,} {each.value}" for each in news if each.value in found)
+    return f"{', '.join(said)} of {total:,} check{'s' * (total != 1)}"
+
+
+def tell(run: RunRecord, report: Path | None = None, file: IO[str] | None = None) -> None:
+    """Print the summary to `file` (standard output where None); colour only on a terminal.
+
+    All of the run's text is taken for text: neither rich's markup nor terminal escapes in it act.
+    """
+    console = _console(file or sys.stdout)
+    console.print(Text(headline(run), style="bold " + _overall(run)))
+    for line in (run.gate, run.partial and f"partial: {run.partial}", *run.messages):
+        if line:
+            console.print(_text(line))
+    told = worth_telling(run)
+    if told or run.missing:
+        console.print(_table(told[:ROWS], run.missing))
+    if len(told) > ROWS:
+        console.print(_text(f"and {len(told) - ROWS:,} more, in the report"))
+    if report is not None:
+        console.print(Text(f"report: {clean(str(report))}"), soft_wrap=True)
+
+
+def _console(file: IO[str]) -> Console:
+    coloured = file.isatty() and not os.environ.get("NO_COLOR")
+    return Console(
+        file=file,
+        width=None if file.isatty() else NARROW,
+        color_system="auto" if coloured else None,
+        no_color=not coloured,
+        force_terminal=None if coloured else False,
+        legacy_windows=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def _overall(run: RunRecord) -> str:
+    return {"go": "green", "no-go": "red"}.get(run.verdict, "magenta")
+
+
+def _table(told: Iterable[CheckRecord], missing: Iterable[str]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), expand=True, show_header=False)
+    table.add_column(width=2)
+    table.add_column(ratio=1, overflow="fold")
+    for check in told:
+        table.add_row(_text(check.level), _finding(check))
+    for node in missing:
+        table.add_row("", _text(f"○ not run: {node} was selected and left no verdict"))
+    return table
+
+
+def _finding(check: CheckRecord) -> Text:
+    """The verdict with ids and scenario, the sentence, what to do, where to look."""
+    verdict = verdict_of(check.verdict)
+    found = telling(check)
+    text = Text()
+    text.append(f"{SIGNS[verdict]} {check.verdict.upper()}", style=_STYLES[verdict])
+    text.append(clean(f"  {', '.join(check.ids)}  {name(check)}\n"), style="bold")
+    text.append(_cut(clean(sentence(check))))
+    if todo := " · ".join(filter(None, (check.advice, check.runbook))):
+        text.append(_cut(clean(f"\n→ {todo}")))
+    if where := " · ".join(filter(None, (_source(found), check.place))):
+        text.append(_cut(clean(f"\n{where}")), style="dim")
+    return text
+
+
+def _source(found: FindingRecord | None) -> str:
+    """Where was looked, unless the sentence has said it."""
+    return found.source if found and found.source not in found.sentence else ""
+
+
+def _cut(said: str) -> str:
+    return said if len(said) <= SENTENCE else said[:SENTENCE] + "…"
+
+
+def _text(said: str) -> Text:
+    return Text(_cut(clean(said)))
+
+
+def markdown(run: RunRecord) -> str:
+    """The summary as Markdown, for a merge request or a chat; text in it is escaped."""
+    lines = [f"**{_escaped(headline(run))}**", ""]
+    lines += [f"- {_escaped(line)}" for line in (run.gate, run.partial, *run.messages) if line]
+    told = worth_telling(run)
+    if told:
+        lines += ["", "| level | id | check | verdict | found |", "|---|---|---|---|---|"]
+    for check in told[:ROWS]:
+        verdict = f"{SIGNS[verdict_of(check.verdict)]} {check.verdict}"
+        cells = (check.level, ", ".join(check.ids), name(check), verdict, sentence(check))
+        lines.append(f"| {' | '.join(_escaped(_cut(cell)) for cell in cells)} |")
+    if len(told) > ROWS:
+        lines += ["", f"and {len(told) - ROWS:,} more, in the report"]
+    lines += [f"- not run: {_escaped(node)}" for node in run.missing]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(said: str) -> str:
+    """`said` with what Markdown, HTML and tables would act on made harmless."""
+    plain = clean(said).replace("\n", " ").replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{each}" if each in r"\`*_[]()|>#!~" else each for each in plain)

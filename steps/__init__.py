@@ -1,0 +1,1 @@
+"""The vocabulary: each word says what its sentence means, and touches nothing."""
