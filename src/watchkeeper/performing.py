@@ -465,6 +465,8 @@ _PERFORM: Mapping[type, Callable[[Performance, Step], list[Account]]] = {
 
 def _needed_before(step: Step) -> list[Look]:
     meaning = step.meaning
+    if step.operation is not None:
+        return list(step.looks)  # its order names them: {before.NOUN}
     if isinstance(meaning, OneNew):
         return [step.looks[0]]
     readings = meaning.readings if isinstance(meaning, Readings) else (meaning,)

@@ -43,6 +43,7 @@ from watchkeeper.targets import (
 from watchkeeper.yaml_file import nearest
 
 _LATE = re.compile(r"\{(made|that|before|answer)\.[^}]+\}")
+_BEFORE = re.compile(r"\{before\.([^}]+)\}")
 _HOUR_S = 3_600
 
 
@@ -253,11 +254,8 @@ def _doing(system: System, heading: Heading, step: Written, verb: str) -> Step:
             f'"{verb}" {"destroys" if effect == "destroys" else "changes"} something, but the '
             f"scenario is not tagged @{effect}"
         )
-    looks = tuple(
-        Look(name, system.figures[name], ())
-        for name in (getattr(operation.order, "touches", None),)
-        if name
-    )
+    needed = dict.fromkeys(_BEFORE.findall(_dumped(operation.order)))
+    looks = tuple(_look(system, noun, None) for noun in needed)
     return Step(step, looks, operation, named.arguments)
 
 

@@ -46,7 +46,8 @@ _MAX_HEADER = 8_190  # bytes of one header, as Apache bounds it
 _SHORT_SECRET = 4  # characters; removing a shorter one would tear ordinary words apart
 _LOGIN_REFUSED = "login refused"
 _ONLY_READS = frozenset({"GET", "HEAD"})
-_LOOK_UP_S = 60.0
+_LOOK_UP_S = 60.0  # longer than any deadline: that one ends the wait
+_LAST_PORT = 65_535
 _SECRET_PARAMETER = re.compile(
     r"(?i)(api[-_]?key|token|passw|secret|signature|credential|^key$|^sig$|^auth)"
 )
@@ -591,7 +592,7 @@ def _url_of(name: str, service: Web) -> httpx.URL:
         url = httpx.URL(service.url)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if not url.host:
+    if not url.host or (url.port or 0) > _LAST_PORT:
         raise ConfigurationError(f'the url of the service "{name}" is none')
     return url
 
@@ -755,7 +756,6 @@ class _Resolver(aiohttp.abc.AbstractResolver):
                 raise socket.gaierror(socket.EAI_NONAME, "no possible name") from error
 
         try:
-            # The request's own deadline ends the wait; this bound only has to be longer.
             found = await in_thread(look_up, _LOOK_UP_S, f"the address of {host}")
         except CouldNotObserve as late:
             raise socket.gaierror(socket.EAI_AGAIN, late.reason) from late

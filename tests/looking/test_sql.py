@@ -195,8 +195,8 @@ def test_hanging_query_ends(store: Path) -> None:
 
 def test_wrong_query_says_why(store: Path) -> None:
     """A query that the database does not understand is "query", with its own words."""
-    refused = refusal(f"sqlite:///{store}", "SELECT nothing FROM requests")
-    assert (refused.kind, refused.reason) == ("query", "store: no such column: nothing")
+    refused = refusal(f"sqlite:///{store}", "SELECT colour FROM requests")
+    assert (refused.kind, refused.reason) == ("query", "store: no such column: colour")
 
 
 def test_wal_database_is_left_alone(store: Path, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_postgresql_refusals(postgres: Postgres) -> None:
     assert refusal(nobody, "SELECT 1").kind == "refused"
     assert refusal(postgres.url(password="wrong-" + PASSWORD), "SELECT 1").kind == "login refused"
     assert refusal(postgres.url(database="none"), "SELECT 1").kind == "missing"
-    assert refusal(postgres.url(), "SELECT nothing FROM requests").kind == "query"
+    assert refusal(postgres.url(), "SELECT colour FROM requests").kind == "query"
 
 
 def test_other_databases_are_refused() -> None:

@@ -280,7 +280,7 @@ def test_broken_answers(answer: bytes, kind: str, part: str) -> None:
 
 
 def test_lost_connection_is_not_asked_again() -> None:
-    """A new connection that is closed unanswered is told as such, and not hidden by a second try."""
+    """A new connection that is closed unanswered is told as such; no second try hides it."""
     asked = 0
 
     def close(connection: socket.socket) -> None:

@@ -55,11 +55,17 @@ class Visit:
         self.asked: list[str] = []
         self.errors: list[str] = []
         page.on("request", self._note)
+        page.on("requestfailed", self._held_back)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _note(self, request) -> None:
         if not request.url.startswith(("file:", "data:", "blob:")):
             self.asked.append(request.url)
+
+    def _held_back(self, request) -> None:
+        """Chromium announces a request before the page's policy stops it, unsent."""
+        if request.failure == "csp" and request.url in self.asked:
+            self.asked.remove(request.url)
 
     def pwned(self) -> object:
         return self.page.evaluate("window.pwned")
@@ -138,9 +144,8 @@ def test_hostile_texts_run_nowhere(tmp_path: Path, visit: Visit) -> None:
         pytest.fail(f"a link that runs: {link}")
     visit.page.locator("#wk-open").click()
     visit.page.get_by_text("onerror").first.wait_for()
-    for result in visit.page.locator("[data-testid='tree-leaf']").all()[:3]:
-        result.click()
-        visit.page.wait_for_timeout(300)
+    visit.page.locator("[data-testid='tree-leaf']").first.click()
+    visit.page.get_by_text("Test body").wait_for()
     assert visit.pwned() is None
     assert visit.asked == []
 
@@ -164,9 +169,9 @@ def test_what_allure_would_render_as_html_is_held_by_the_policy(
     visit.page.locator("#wk-open").click()
     visit.page.get_by_text("The application answers").first.click()
     visit.page.get_by_text("evil link").first.click()
-    visit.page.wait_for_timeout(500)
+    visit.page.wait_for_timeout(500)  # time for what must not happen
     assert visit.pwned() is None
-    assert [url for url in visit.asked if "evil" in url] == []
+    assert visit.asked == []
 
 
 def test_a_script_that_is_not_ours_does_not_run(report: Path, visit: Visit) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from watchkeeper.errors import OperationFailed
 from watchkeeper.looking.handles import Handles
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Database
+from watchkeeper.web import Call, json_of, service_and_path, web_client
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -20,6 +23,7 @@ class ChangingHandles(Handles):
     def __init__(self, reach: Reach, deadline_s: float) -> None:
         super().__init__(reach)
         self.deadline_s = deadline_s
+        self._loop = asyncio.get_running_loop()
 
     @contextmanager
     def connection(self, name: str) -> Iterator[Connection]:
@@ -32,3 +36,20 @@ class ChangingHandles(Handles):
         url = self._reach.service(name, Database).database.get_secret_value()
         with WritableDatabase(url, name, deadline_s=self.deadline_s).transaction() as connection:
             yield connection
+
+    def call(self, verb: str, target: str, json: object = None) -> object:
+        """What a web service answers to `verb` ("DELETE") of `target` ("Radarr /api/v3/movie/7").
+
+        The JSON of its answer, None where it is empty. Raises CouldNotObserve where there is no
+        answer, and OperationFailed for every status but 2xx.
+        """
+        asked = asyncio.run_coroutine_threadsafe(self._call(verb, target, json), self._loop)
+        return asked.result(self.deadline_s)
+
+    async def _call(self, verb: str, target: str, json: object) -> object:
+        name, path = service_and_path(target)
+        client = await web_client(self._reach, name)
+        reply = await client.ask(Call(verb, path, json=json))
+        if not reply.kind.startswith("2"):
+            raise OperationFailed(f"{reply.source} {reply.said}")
+        return json_of(reply) if reply.body else None

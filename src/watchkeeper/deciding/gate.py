@@ -20,21 +20,21 @@ EXIT_INCOMPLETE = 11
 _NAMED = 5  # checks that a sentence names before it says how many more there are
 
 
-class Level(enum.IntEnum):
-    """How much a check matters; P0 most."""
+class Level(enum.StrEnum):
+    """How much a check matters; P0 most, and the smaller by comparison.
 
-    P0 = 0
-    P1 = 1
-    P2 = 2
-    P3 = 3
-    P4 = 4
+    Level("P2") raises ValueError with a sentence for what is no level.
+    """
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    P4 = "P4"
 
     @classmethod
-    def parse(cls, text: str) -> Level:
-        """The level written "P2"; raises ValueError for anything else."""
-        if text not in cls.__members__:
-            raise ValueError(f'"{text}" is no level; write one of {", ".join(cls.__members__)}')
-        return cls[text]
+    def _missing_(cls, value: object) -> Level:
+        raise ValueError(f'"{value}" is no level; write one of {", ".join(cls)}')
 
     def gated_by(self, gate: Level) -> bool:
         """Whether findings of this level count under `--gate GATE`."""
@@ -105,8 +105,8 @@ def decide(
     gate: Level = Level.P4,
     *,
     interrupted: bool = False,
-    configuration_error: str = "",
-    internal_error: str = "",
+    configuration_error: bool = False,
+    internal_error: bool = False,
     missing: Sequence[str] = (),
 ) -> Decision:
     """The decision over `votes`, of which those at `gate` and above it count.
@@ -114,11 +114,13 @@ def decide(
     `missing` names checks that the census expected and nobody ran. No votes at all are never go.
     """
     if internal_error:
-        return Decision("incomplete", EXIT_INTERNAL, f"incomplete: {internal_error}")
+        return Decision("incomplete", EXIT_INTERNAL, "incomplete: watchkeeper itself broke")
     if interrupted:
         return Decision("interrupted", EXIT_INTERRUPTED, "interrupted: the run was stopped")
     if configuration_error:
-        return Decision("incomplete", EXIT_CONFIGURATION, f"incomplete: {configuration_error}")
+        return Decision(
+            "incomplete", EXIT_CONFIGURATION, "incomplete: a file or an option is wrong"
+        )
     counting = [vote for vote in votes if vote.level.gated_by(gate)]
     for effect in (Effect.NO_GO, Effect.INCOMPLETE, Effect.INCONCLUSIVE):
         reasons = _reasons(counting, effect)

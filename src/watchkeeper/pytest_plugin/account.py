@@ -146,7 +146,7 @@ class Account:
 
 def _vote(check: CheckRecord) -> Vote:
     worst = check.worst_finding
-    return Vote(Level(check.level), Verdict(check.verdict), _cause(worst))
+    return Vote(Level(check.level), Verdict(check.verdict), _cause(worst), " ".join(check.ids))
 
 
 def _cause(finding: FindingRecord | None) -> Verdict | None:

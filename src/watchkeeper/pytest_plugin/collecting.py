@@ -13,7 +13,7 @@ from pytest_bdd.parser import Scenario as BddScenario
 from watchkeeper.errors import ConfigurationError
 from watchkeeper.plan import Complaint, Heading, Scenario, Written, plan
 from watchkeeper.pytest_plugin import bdd_internals
-from watchkeeper.pytest_plugin.linting import ID, LEVEL, lint
+from watchkeeper.pytest_plugin.linting import ID, LEVEL, lint, names_of
 from watchkeeper.pytest_plugin.watch import WATCH, Watch
 from watchkeeper.pytest_plugin.words import SentenceError, meaning_of
 from watchkeeper.targets import PERMISSIONS, Permission
@@ -88,7 +88,7 @@ def _ids(feature: Any) -> set[str]:
     for child in feature.children:
         if child.rule:
             scenarios += [inner.scenario for inner in child.rule.children if inner.scenario]
-    tagged = [tag.name for each in (feature, *scenarios) for tag in each.tags]
+    tagged = names_of([tag for each in (feature, *scenarios) for tag in each.tags])
     return {tag for tag in tagged if ID.fullmatch(tag)}
 
 

@@ -35,7 +35,7 @@ def lint(
     known = {*tags, *systems}
     feature = document.feature
     complaints = list(_tags(feature, known))
-    own = {tag.name for tag in feature.tags}
+    own = names_of(feature.tags)
     if not own & set(systems):
         complaints.append(
             Complaint(
@@ -62,12 +62,17 @@ def lint(
     return tuple(complaints)
 
 
+def names_of(tags: Iterable[Any]) -> set[str]:
+    """The tags' names without their @."""
+    return {tag.name.removeprefix("@") for tag in tags}
+
+
 def _scenarios(feature: Feature) -> Iterator[tuple[Scenario, set[str]]]:
     for child in feature.children:
         if child.scenario is not None:
             yield child.scenario, set()
         elif child.rule is not None:
-            tags = {tag.name for tag in child.rule.tags}
+            tags = names_of(child.rule.tags)
             for inner in child.rule.children:
                 if inner.scenario is not None:
                     yield inner.scenario, tags
@@ -78,7 +83,7 @@ def _scenario(
 ) -> Iterator[Complaint]:
     line = scenario.location.line
     yield from _tags(scenario, known)
-    tags = {tag.name for tag in scenario.tags} | inherited
+    tags = names_of(scenario.tags) | inherited
     if not scenario.name:
         yield Complaint(line, "a scenario has no name")
     if not scenario.steps:
@@ -140,12 +145,13 @@ def _texts(scenario: Scenario) -> Iterator[str]:
 
 def _tags(tagged: Any, known: set[str]) -> Iterator[Complaint]:
     for tag in tagged.tags:
-        if tag.name in known or ID.fullmatch(tag.name):
+        name = tag.name.removeprefix("@")
+        if name in known or ID.fullmatch(name):
             continue
-        near = nearest(tag.name, known)
+        near = nearest(name, known)
         yield Complaint(
             tag.location.line,
-            f"@{tag.name} is no registered tag" + (f"; {near}" if near else "; see pyproject.toml"),
+            f"@{name} is no registered tag" + (f"; {near}" if near else "; see pyproject.toml"),
         )
 
 

@@ -24,7 +24,7 @@ from watchkeeper.recording.redaction import Redactor
 from watchkeeper.recording.run import instant
 
 FIRST = "0" * 64  # what the first record names as its predecessor
-END = "end"
+END = "closed"  # a kind of our own: callers have words like "end" for what they tell
 LONGEST = 1 << 20  # bytes of one record; evidence belongs elsewhere
 _FIELDS = {"n", "at", "kind", "data", "previous", "hash"}
 

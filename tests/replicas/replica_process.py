@@ -1,0 +1,147 @@
+"""How does a test start a replica, talk to it and see what it leaves behind?"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, str(ROOT / "fixtures" / "replicas" / "media-management"), "--folder")
+TIMEOUT_S = 15.0
+GONE_WITHIN_S = 3.0
+
+
+@dataclass
+class Replica:
+    """A running replica, as its parent sees it."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    line: dict[str, Any]
+    started_in_s: float
+
+    @property
+    def env(self) -> dict[str, str]:
+        return dict(self.line["env"])
+
+    def control(self, method: str, path: str, value: object = None) -> httpx.Response:
+        return httpx.request(
+            method, self.line["control"] + path, json=value, timeout=TIMEOUT_S, trust_env=False
+        )
+
+    def dials(self) -> list[dict[str, Any]]:
+        return list(self.control("GET", "/dials").json())
+
+    def turn(self, name: str, *, on: bool = True) -> httpx.Response:
+        return self.control("PUT", f"/dials/{quote(name, safe='')}", {"on": on})
+
+    def is_on(self, name: str) -> bool:
+        return bool(self.control("GET", f"/dials/{quote(name, safe='')}").json()["on"])
+
+    def reset(self) -> float:
+        """Reset; how long it took."""
+        began = time.monotonic()
+        assert self.control("POST", "/reset").json() == {"reset": True}
+        return time.monotonic() - began
+
+    def user(self) -> httpx.Client:
+        """Somebody who has signed in at the application."""
+        client = httpx.Client(base_url=self.env["MM_URL"], timeout=TIMEOUT_S, trust_env=False)
+        form = client.get("/login").text
+        token = re.search(r'name="csrf_token" value="([^"]+)"', form)
+        assert token is not None, form
+        sent = {
+            "csrf_token": token[1],
+            "username": self.env["MM_USER"],
+            "password": self.env["MM_PASSWORD"],
+        }
+        assert client.post("/login", data=sent).status_code == httpx.codes.FOUND
+        return client
+
+    def arr(self, name: str, path: str, *, timeout: float = 1.0) -> httpx.Response:
+        return httpx.get(
+            self.env[f"{name.upper()}_URL"] + path,
+            headers={"X-Api-Key": self.env[f"{name.upper()}_KEY"]},
+            timeout=timeout,
+            trust_env=False,
+        )
+
+    def in_tree(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603  the test's own commands
+            command,
+            cwd=self.env["MM_TREE"],
+            env={**os.environ, **self.env},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+
+    def pid(self, name: str) -> int:
+        return int(Path(self.env[f"{name}_PIDFILE"]).read_text())
+
+    def pids(self) -> list[int]:
+        return [self.pid(name) for name in ("MM", "SONARR", "RADARR", "LIDARR", "TMDB", "MAIL")]
+
+    def ports(self) -> list[int]:
+        urls = [self.env[f"{name}_URL"] for name in ("MM", "SONARR", "RADARR", "LIDARR", "TMDB")]
+        return [*(httpx.URL(url).port or 0 for url in urls), int(self.env["MAIL_PORT"])]
+
+    def close(self) -> int:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.process.wait(TIMEOUT_S)
+
+
+def start(folder: Path) -> Replica:
+    """Start a replica and wait for its one line."""
+    began = time.monotonic()
+    process = subprocess.Popen(  # noqa: S603  our own program
+        [*COMMAND, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    took = time.monotonic() - began
+    return Replica(process, folder, json.loads(line), took)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Replica]:
+    replica = start(folder)
+    try:
+        yield replica
+    finally:
+        if replica.process.poll() is None:
+            replica.close()
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Processes that work in this folder or name it."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd", "pid", "status"]):
+        words = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
+        ours = any(str(folder) in word for word in words)
+        if ours and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(f"{process.info['pid']}: {words}")
+    return found
+
+
+def nothing_is_left(folder: Path) -> list[str]:
+    """What is still left after a moment; ends are not instant."""
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while (found := left_behind(folder)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
