@@ -1,4 +1,4 @@
-"""What YAML should not say about the media manager: its backups, its migration, its test request."""
+"""What YAML should not say about the media manager: backups, migration, test request."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
+
 from watchkeeper.changing.handles import ChangingHandles
 from watchkeeper.changing.sqlite import online_backup
 from watchkeeper.errors import CouldNotObserve, OperationRefused

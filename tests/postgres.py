@@ -28,7 +28,9 @@ class Postgres:
 
     port: int
 
-    def url(self, user: str = "keeper", password: str = PASSWORD, database: str = "postgres") -> str:
+    def url(
+        self, user: str = "keeper", password: str = PASSWORD, database: str = "postgres"
+    ) -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
 

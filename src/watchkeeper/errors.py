@@ -56,7 +56,13 @@ class CouldNotObserve(WatchkeeperError):
     """
 
     def __init__(
-        self, kind: str, reason: str, *, source: str = "", excerpt: str = "", duration_s: float = 0.0
+        self,
+        kind: str,
+        reason: str,
+        *,
+        source: str = "",
+        excerpt: str = "",
+        duration_s: float = 0.0,
     ) -> None:
         self.kind = kind
         self.reason = reason

@@ -33,7 +33,7 @@ class Tense:
 
 
 def parse_tense(text: str) -> Tense:
-    """"within 2 minutes", "over the last 24 hours", …; raises ValueError for anything else."""
+    """ "within 2 minutes", "over the last 24 hours", …; raises ValueError for anything else."""
     if text == Tenses.MEANWHILE.value:
         return Tense(Tenses.MEANWHILE, text=text)
     for kind in (Tenses.WITHIN, Tenses.THROUGHOUT, Tenses.OVER):

@@ -17,8 +17,7 @@ from watchkeeper.errors import (
     OperationRefused,
     OperationUnknown,
 )
-from watchkeeper.judging import Beside
-from watchkeeper.limits import Limit
+from watchkeeper.limits import Beside, Limit
 from watchkeeper.looking.observe import Observer, throughout, within
 from watchkeeper.looking.reading import instant_of
 from watchkeeper.meaning import (
@@ -44,6 +43,10 @@ SHOWN_ROWS = 20
 """Rows of a list that a finding's table shows."""
 NAMED_ROWS = 3
 """Rows of a list that a sentence names."""
+NAMED_CELLS = 4
+"""Cells of such a row that it names."""
+NAMED_LENGTH = 100
+"""Characters of such a row that it shows."""
 GOOD = (Verdict.PASSED, Verdict.DEGRADED)
 
 
@@ -160,7 +163,9 @@ class Performance:
     def _readings(self, step: Step) -> list[Account]:
         assert isinstance(step.meaning, Readings)
         return [
-            self._judged(step, reading, f"{step.written.text} {reading.subject} {reading.limit.text}")
+            self._judged(
+                step, reading, f"{step.written.text} {reading.subject} {reading.limit.text}"
+            )
             for reading in step.meaning.readings
         ]
 
@@ -193,10 +198,11 @@ class Performance:
         except CouldNotObserve as reason:
             return self._unseen(step, sentence, str(reading.subject), look, reason, started)
         judgement = reading.limit.judge(seen, beside)
-        told = self._sentence(seen, judgement.found, judgement.expected, judgement.note)
-        finding = Finding(
-            sentence, judgement.verdict, told, seen.source, seen.at, seen.duration_s
-        )
+        found = judgement.found
+        if look is not None and isinstance(seen.value, Table) and judgement.verdict not in GOOD:
+            found += _naming(seen.value, look)
+        told = self._sentence(seen, found, judgement.expected, judgement.note)
+        finding = Finding(sentence, judgement.verdict, told, seen.source, seen.at, seen.duration_s)
         table = _shown(seen.value, look) if isinstance(seen.value, Table) else ()
         shown = ((str(reading.subject), judgement.found or judgement.note),)
         return Account(finding, step.written.keyword, shown, table, seen.excerpt)
@@ -211,7 +217,9 @@ class Performance:
         return f"{said} ({_where(seen.source, seen.at, seen.duration_s)})"
 
     def _now(self, look: Look, fresh: bool) -> Observation:
-        return self._observer.now(look, fresh=fresh, late=self._memory.late() if look.late else None)
+        return self._observer.now(
+            look, fresh=fresh, late=self._memory.late() if look.late else None
+        )
 
     def _beside(self, step: Step, limit: Limit, fresh: bool) -> Beside:
         others = {noun: self._now(step.look(noun), fresh) for noun in limit.others}
@@ -293,7 +301,9 @@ class Performance:
         lacking = [row for row, at in zip(wanted, found_at, strict=True) if at is None]
         if lacking:
             nearest = _nearest_row(seen, look, lacking[0])
-            return Verdict.FAILED, f"lacks {_spoken(lacking)}" + (f"; there is {nearest}" if nearest else "")
+            return Verdict.FAILED, f"lacks {_spoken(lacking)}" + (
+                f"; there is {nearest}" if nearest else ""
+            )
         if meaning.only and seen.total > len(wanted):
             return Verdict.FAILED, f"has {seen.total - len(wanted)} more rows than the table"
         places = [at for at in found_at if at is not None]
@@ -502,7 +512,7 @@ def _first(values: list[Any]) -> Scalar:
 
 
 def _where(source: str, at: datetime, duration_s: float) -> str:
-    """"GET /api/stats at 09:00:12Z, 41 ms"."""
+    """ "GET /api/stats at 09:00:12Z, 41 ms"."""
     took = f"{duration_s * 1000:.0f} ms" if duration_s < 1 else f"{duration_s:.1f} s"
     return f"{source} at {at:%H:%M:%S}Z, {took}".strip()
 
@@ -539,6 +549,24 @@ def _spoken(rows: list[tuple[tuple[str, str], ...]]) -> str:
     named = [" ".join(value for _, value in row) for row in rows[:NAMED_ROWS]]
     more = len(rows) - len(named)
     return ", ".join(named) + (f" and {more} more" if more > 0 else "")
+
+
+def _naming(table: Table, look: Look) -> str:
+    """The first rows of a list that should not be there: " (61 The Office Failed (Sonarr); …)"."""
+    if not table.rows:
+        return ""
+    options = look.figure.options
+    known = [options.key, *options.columns.values()] if options.key else []
+    columns = [column for column in known if column in table.rows[0]]
+    columns = columns or [each for each in ("line", "text") if each in table.rows[0]][:1]
+    columns = columns or list(table.rows[0].columns)
+    named = []
+    for row in table.rows[:NAMED_ROWS]:
+        cells = [row[column] for column in columns[:NAMED_CELLS]]
+        told = " ".join(_brief(cell) for cell in cells if cell is not None)
+        named.append(told if len(told) <= NAMED_LENGTH else told[: NAMED_LENGTH - 1] + "…")
+    more = table.total - len(named)
+    return f" ({'; '.join(named)}{f'; and {more:,} more' if more > 0 else ''})"
 
 
 def _shown(table: Table, look: Look) -> tuple[tuple[str, ...], ...]:

@@ -192,9 +192,7 @@ def plan(
             problems.append(Complaint(step.line, str(error)))
         operated = operated or isinstance(step.meaning, Operate)
     if not any(isinstance(step.meaning, JUDGEMENTS) for step in steps):
-        problems.append(
-            Complaint(heading.line, f'"{heading.name}" judges nothing; add a Then')
-        )
+        problems.append(Complaint(heading.line, f'"{heading.name}" judges nothing; add a Then'))
     if problems:
         return tuple(problems)
     return Scenario(
@@ -235,7 +233,9 @@ def _step(
     looks = tuple(_looks(system, meaning, before))
     precondition = step.keyword == "Given" and isinstance(meaning, JUDGEMENTS)
     for limit in _limits(meaning):
-        if (limit.needs_before or limit.needs_after) and not (operated or heading.permission != "looking"):
+        if (limit.needs_before or limit.needs_after) and not (
+            operated or heading.permission != "looking"
+        ):
             raise PlanError(f'"{limit.text}" compares with before, but nothing is done before')
     return Step(step, looks, precondition=precondition)
 
@@ -321,7 +321,9 @@ def _cell(system: System, cell: Cell, before: tuple[Step, ...]) -> Iterator[Look
                 _known_columns(look, (cell.column,))
                 yield look
                 return
-    raise PlanError(f'"{cell.of}" was not named before; write for example "exactly one of its … is new"')
+    raise PlanError(
+        f'"{cell.of}" was not named before; write for example "exactly one of its … is new"'
+    )
 
 
 def _known_columns(look: Look, columns: tuple[str, ...]) -> None:
@@ -357,7 +359,9 @@ def _look(system: System, noun: str, window_s: float | None) -> Look:
             ":since nor {window.hours} nor at"
         )
     if window_s is None and _needs_window(figure):
-        raise PlanError(f'"{noun}" is read over a time; write for example "over the last 24 hours its …"')
+        raise PlanError(
+            f'"{noun}" is read over a time; write for example "over the last 24 hours its …"'
+        )
     return Look(noun, figure, named.arguments, window_s)
 
 

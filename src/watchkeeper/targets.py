@@ -362,7 +362,9 @@ def filled(value: Any, stands_for: Mapping[str, str]) -> Any:
     """`value` with every {placeholder} of `stands_for` filled in, in texts, keys and lists."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(
-            lambda match: stands_for.get(match[1].replace(" ", "_"), stands_for.get(match[1], match[0])),
+            lambda match: stands_for.get(
+                match[1].replace(" ", "_"), stands_for.get(match[1], match[0])
+            ),
             value,
         )
     if isinstance(value, Mapping):
@@ -391,9 +393,7 @@ def _figures(
     return figures
 
 
-def _figure(
-    node: YamlNode, written: str, name: str, data: dict[str, Any], kinds: Kinds
-) -> Figure:
+def _figure(node: YamlNode, written: str, name: str, data: dict[str, Any], kinds: Kinds) -> Figure:
     inner = YamlNode(node.path, node.data[written])
     kind = _one_kind(inner, name, data, kinds.probes, "looked at")
     question, rest = _split(kinds.probes[kind], kind, data)
@@ -582,7 +582,9 @@ class Target:
             found[name] = data
         if unset:
             raise unset_variables(self, tuple(unset))
-        return {name: _service(self.system.services, name, self.fill(d)) for name, d in found.items()}
+        return {
+            name: _service(self.system.services, name, self.fill(d)) for name, d in found.items()
+        }
 
     def unset(self, value: Any) -> tuple[str, ...]:
         """The variables that `value` names, have no default and are not set."""

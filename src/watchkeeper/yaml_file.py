@@ -33,7 +33,7 @@ class YamlNode:
     data: CommentedMap
 
     def place(self, *keys: str | int) -> Place:
-        """Where the value under `keys` stands; the innermost key that is there, where one is not."""
+        """Where the value under `keys` stands; where one is missing, the innermost that is there."""
         node: Any = self.data
         line = node.lc.line + 1
         for key in keys:
@@ -138,7 +138,7 @@ def read_yaml(path: Path) -> YamlNode:
         raise ConfigurationError(
             f"is no YAML: {_first_line(error.problem)}", place=_mark(path, error), hint=hint
         ) from None
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
         raise ConfigurationError(f"is no YAML: {error}", place=Place(path)) from None
     if not isinstance(data, CommentedMap):
         raise ConfigurationError(f"is {_kind(data)}, expected a mapping", place=Place(path))

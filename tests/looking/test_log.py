@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -128,8 +129,8 @@ def test_window_needs_an_instant(log: Path) -> None:
 def test_last_lines(log: Path) -> None:
     """`last lines` is tail: only those are looked at."""
     assert look(log, last_lines=2, among="Classified", count="lines").value == 2
-    assert look(log, last_lines=3, among="Sonarr", count="lines").value == 0
-    assert look(log, last_lines=4, among="Sonarr", count="lines").value == 1
+    assert look(log, last_lines=2, among="Sonarr", count="lines").value == 0
+    assert look(log, last_lines=5, among="Sonarr", count="lines").value == 2
     assert look(log, last_lines=100, count="lines").value == 6
 
 
@@ -314,11 +315,9 @@ def test_questions_are_checked() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.from_regex(r"[abc()|*+?.\[\]kK]{1,8}"), st.text("abckK\u212a.", max_size=12))
+@given(st.text("abc()|*+?.kK", min_size=1, max_size=8), st.text("abckK\u212a.", max_size=12))
 def test_searching_first_misses_nothing(pattern: str, line: str) -> None:
     """What a line must hold to match is held by every line that matches."""
-    import re
-
     for each in (pattern, f"(?i){pattern}"):
         try:
             matches = re.search(each, line)

@@ -44,13 +44,21 @@ def store(tmp_path: Path) -> Path:
 def postgres() -> Iterator[Postgres]:
     with running_postgres() as cluster:
         with psycopg.connect(cluster.url(), autocommit=True) as connection:
-            connection.execute("CREATE TABLE requests (id int PRIMARY KEY, cost numeric, at timestamptz)")
-            connection.execute("INSERT INTO requests SELECT n, n / 2.0, now() FROM generate_series(1, 5) n")
+            connection.execute(
+                "CREATE TABLE requests (id int PRIMARY KEY, cost numeric, at timestamptz)"
+            )
+            connection.execute(
+                "INSERT INTO requests SELECT n, n / 2.0, now() FROM generate_series(1, 5) n"
+            )
         yield cluster
 
 
 def ask(
-    url: str, sql: str, window: Window | None = None, deadline: str = "2 seconds", key: str | None = None
+    url: str,
+    sql: str,
+    window: Window | None = None,
+    deadline: str = "2 seconds",
+    key: str | None = None,
 ) -> Answer:
     async def look() -> Answer:
         service = Database.model_validate({"database": url, "deadline": deadline})
@@ -145,7 +153,11 @@ def test_sqlite_cannot_be_written(
 def test_reading_pragmas_and_functions_are_allowed(store: Path) -> None:
     """What describes the database can be asked, as a pragma and as a table."""
     asked = "SELECT name FROM pragma_table_info('requests')"
-    assert [row["name"] for row in table(ask(f"sqlite:///{store}", asked))] == ["id", "status", "at"]
+    assert [row["name"] for row in table(ask(f"sqlite:///{store}", asked))] == [
+        "id",
+        "status",
+        "at",
+    ]
     assert table(ask(f"sqlite:///{store}", "PRAGMA integrity_check")).rows[0].cells[0][1] == "ok"
 
 
@@ -220,7 +232,9 @@ def test_thousand_looks_are_quick(store: Path) -> None:
     """A thousand looks at a small table take under ten seconds, on a slow machine too."""
 
     async def looks() -> None:
-        reach = Reach({"store": Database.model_validate({"database": f"sqlite:///{store}"})}, Clock())
+        reach = Reach(
+            {"store": Database.model_validate({"database": f"sqlite:///{store}"})}, Clock()
+        )
         for _ in range(1_000):
             await PROBE.look(Question(sql="SELECT * FROM requests", in_="store"), reach, None)
         await reach.close()
@@ -265,7 +279,7 @@ POSTGRES_WRITES = [
     "SET TRANSACTION READ WRITE",
     "SELECT set_config('transaction_read_only', 'off', false)",
     "SELECT pg_terminate_backend(pg_backend_pid())",
-    "SELECT \"pg_cancel_backend\" (1)",
+    'SELECT "pg_cancel_backend" (1)',
     "SELECT pg_advisory_lock(1)",
     "SELECT lo_create(4711)",
     "DO $$ BEGIN DELETE FROM requests; END $$",

@@ -37,7 +37,7 @@ def put(reports: Path, day: int, *checks: CheckRecord, target: str = "replica") 
 
 
 def test_verdicts_and_streaks_are_told_per_check_and_row(tmp_path: Path) -> None:
-    """Rows of one outline have histories of their own, and a streak ends where the verdict changes."""
+    """Rows of one outline have histories of their own, and a streak ends with its verdict."""
     put(tmp_path, 1, check(1, "failed", "a"), check(1, "passed", "b"))
     put(tmp_path, 2, check(1, "passed", "a"), check(1, "failed", "b"))
     put(tmp_path, 3, check(1, "passed", "a"), check(1, "failed", "b"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -113,6 +112,16 @@ def test_an_interrupted_ledger_is_not_closed_and_not_touched(tmp_path: Path) -> 
     ledger.close()
 
 
+def test_a_head_remembered_on_the_way_fits_an_interrupted_ledger(tmp_path: Path) -> None:
+    """run.json of a killed run holds an earlier head: that is no sign of touching."""
+    ledger = Ledger.open(tmp_path / "l")
+    head = ledger.append("began").hash
+    ledger.append("about to")
+    assert [problem.kind for problem in verify(tmp_path / "l", head)] == ["not closed"]
+    ledger.close()
+    assert "inserted" in str(verify(tmp_path / "l", head)[0])
+
+
 def test_a_torn_last_line_is_called_torn(tmp_path: Path) -> None:
     """Half a line at the end is the mark of a kill, and is said so."""
     path = tmp_path / "l"
@@ -182,7 +191,7 @@ def test_secrets_do_not_reach_the_ledger(tmp_path: Path) -> None:
     """The ledger redacts values before it hashes them."""
     path = tmp_path / "l"
     with Ledger.open(path, redactor=Redactor(["hunter22"])) as ledger:
-        ledger.append("about to", url="/x?y=hunter22", password="x", at=datetime.now(UTC))  # noqa: S106
+        ledger.append("about to", url="/x?y=hunter22", password="x", at=datetime.now(UTC))
     assert "hunter22" not in path.read_text()
     assert json.loads(path.read_text().splitlines()[0])["data"]["password"] == "‹redacted›"
     assert verify(path, ledger.head) == ()
@@ -200,11 +209,10 @@ def test_what_is_no_record_is_refused_and_nothing_is_written(tmp_path: Path, val
 
 
 def test_a_ledger_is_never_continued(tmp_path: Path) -> None:
-    """A second ledger in the same file is refused with what to do, and a closed one takes nothing."""
+    """A second ledger in one file is refused, and a closed one takes nothing."""
     path = tmp_path / "l"
-    with Ledger.open(path) as ledger:
-        with pytest.raises(ConfigurationError, match="already"):
-            Ledger.open(path)
+    with Ledger.open(path) as ledger, pytest.raises(ConfigurationError, match="already"):
+        Ledger.open(path)
     with pytest.raises(ValueError, match="closed"):
         ledger.append("late")
-    assert os.stat(path).st_mode & 0o007 == 0
+    assert path.stat().st_mode & 0o007 == 0

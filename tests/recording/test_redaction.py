@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from watchkeeper.recording.redaction import REPLACEMENT, Canary, Redactor, clean
 
-SECRETS = st.text(string.ascii_letters + string.digits + "!$%&/()=?+ \"'\\@:;,<>|äß", min_size=4).filter(
+LETTERS = string.ascii_letters + string.digits + "!$%&/()=?+ \"'\\@:;,<>|äß"
+SECRETS = st.text(LETTERS, min_size=4).filter(
     lambda secret: secret not in REPLACEMENT
 )  # fmt: skip
 SPELLINGS = (
@@ -228,7 +229,7 @@ def test_the_canary_is_found_in_what_leaks_only(tmp_path: Path) -> None:
     canary = Canary.planted_in(redactor)
     (tmp_path / "deep").mkdir()
     canary.feed("redacted", lambda text: (tmp_path / "kept").write_text(redactor.text(text)))
-    canary.feed("leaks", lambda text: (tmp_path / "deep" / "leaks").write_text(text))
+    canary.feed("leaks", (tmp_path / "deep" / "leaks").write_text)
     packed = base64.b64encode(f"xy{canary.marker}z".encode())
     (tmp_path / "packed").write_bytes(packed)
     (tmp_path / "edge").write_bytes(b"x" * (Canary.CHUNK - 5) + canary.marker.encode())

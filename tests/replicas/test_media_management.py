@@ -18,7 +18,16 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from replica_process import COMMAND, Replica, left_behind, nothing_is_left, running, start
+from replica_process import (
+    COMMAND,
+    HTTP,
+    Replica,
+    left_behind,
+    nothing_is_left,
+    running,
+    start,
+    stranger,
+)
 
 STARTS_WITHIN_S = 1.0
 RESETS_WITHIN_S = 0.15
@@ -220,7 +229,7 @@ def is_alive(pid: int) -> bool:
 
 def test_the_api_sends_strangers_to_the_login(replica: Replica) -> None:
     """An API call without a session gets 302 to /login, as Flask-Login does it."""
-    answer = httpx.post(replica.env["MM_URL"] + "/api/classify", json={"query": "x"})
+    answer = HTTP.post(replica.env["MM_URL"] + "/api/classify", json={"query": "x"})
     assert answer.status_code == httpx.codes.FOUND
     assert answer.headers["location"].startswith("/login?next=")
 
@@ -228,7 +237,7 @@ def test_the_api_sends_strangers_to_the_login(replica: Replica) -> None:
 def test_the_login_needs_its_csrf_token(replica: Replica) -> None:
     """Right user and password without the token of the form get 400; with it, a session."""
     sent = {"username": replica.env["MM_USER"], "password": replica.env["MM_PASSWORD"]}
-    refused = httpx.post(replica.env["MM_URL"] + "/login", data=sent)
+    refused = HTTP.post(replica.env["MM_URL"] + "/login", data=sent)
     assert refused.status_code == httpx.codes.BAD_REQUEST
     assert "CSRF" in refused.text
     with replica.user() as user:
@@ -237,7 +246,7 @@ def test_the_login_needs_its_csrf_token(replica: Replica) -> None:
 
 def test_a_wrong_password_gives_no_session(replica: Replica) -> None:
     """The form is shown again, and the API still sends to the login."""
-    with httpx.Client(base_url=replica.env["MM_URL"]) as client:
+    with stranger(replica.env["MM_URL"]) as client:
         token = re.search(r'csrf_token" value="([^"]+)"', client.get("/login").text)
         assert token is not None
         sent = {"csrf_token": token[1], "username": replica.env["MM_USER"], "password": "no"}
@@ -350,10 +359,10 @@ def test_the_services_refuse_strangers(replica: Replica) -> None:
     """Without a key the *arr services answer 401, and TMDb 401 with its own code 7."""
     for name, api in (("SONARR", "v3"), ("RADARR", "v3"), ("LIDARR", "v1")):
         url = f"{replica.env[f'{name}_URL']}/api/{api}/system/status"
-        assert httpx.get(url).status_code == httpx.codes.UNAUTHORIZED
-        by_query = httpx.get(url, params={"apikey": replica.env[f"{name}_KEY"]})
+        assert HTTP.get(url).status_code == httpx.codes.UNAUTHORIZED
+        by_query = HTTP.get(url, params={"apikey": replica.env[f"{name}_KEY"]})
         assert by_query.json()["version"]
-    refused = httpx.get(f"{replica.env['TMDB_URL']}/3/search/movie?query=The+Matrix")
+    refused = HTTP.get(f"{replica.env['TMDB_URL']}/3/search/movie?query=The+Matrix")
     assert refused.status_code == httpx.codes.UNAUTHORIZED
     assert refused.json()["status_code"] == 7  # noqa: PLR2004  TMDb's code for a wrong key
 
@@ -447,7 +456,7 @@ def no_answer(replica: Replica) -> bool:
 
 def refused(url: str) -> bool:
     try:
-        httpx.get(url, timeout=1)
+        HTTP.get(url, timeout=1)
     except httpx.ConnectError:
         return True
     return False
@@ -480,13 +489,13 @@ OUTSIDE: dict[str, Callable[[Replica], bool]] = {
     "application listens late": lambda r: refused(r.env["MM_URL"]) and is_alive(r.pid("MM")),
     "health lies": lambda r: (
         not Path(r.env["MM_DB"]).exists()
-        and httpx.get(r.env["MM_URL"] + "/health").json()["status"] == "healthy"
+        and HTTP.get(r.env["MM_URL"] + "/health").json()["status"] == "healthy"
     ),
     "application answers 500 with a page": lambda r: (
-        httpx.get(r.env["MM_URL"] + "/health").headers["content-type"].startswith("text/html")
+        HTTP.get(r.env["MM_URL"] + "/health").headers["content-type"].startswith("text/html")
     ),
     "the api answers without a login": lambda r: (
-        httpx.post(r.env["MM_URL"] + "/api/classify", json={"query": "Breaking Bad"}).status_code
+        HTTP.post(r.env["MM_URL"] + "/api/classify", json={"query": "Breaking Bad"}).status_code
         == httpx.codes.OK
     ),
     "breaking bad is routed to radarr": lambda r: first_result(r)["service"] == "radarr",  # type: ignore[index]
@@ -535,6 +544,204 @@ def test_a_dial_does_what_it_says(replica: Replica, name: str) -> None:
     assert not replica.is_on(name)
 
 
+def create(replica: Replica) -> httpx.Response:
+    with replica.user() as user:
+        return user.post("/api/request/create", json={"title": "The Matrix"})
+
+
+def process(replica: Replica) -> str:
+    """Process what is pending; the status of the newest request."""
+    replica.in_tree(replica.env["MM_PYTHON"], "-c", PROCESS)
+    return str(rows(replica, "SELECT status FROM requests ORDER BY id DESC LIMIT 1")[0][0])
+
+
+def write(replica: Replica, statement: str) -> None:
+    with closing(sqlite3.connect(replica.env["MM_DB"])) as db, db:
+        db.execute(statement)
+
+
+def made_and_processed(replica: Replica) -> str:
+    create(replica)
+    return process(replica)
+
+
+def in_radarr(replica: Replica) -> bool:
+    movies = replica.arr("radarr", "/api/v3/movie").json()
+    return any(movie["tmdbId"] == 603 for movie in movies)  # noqa: PLR2004  The Matrix
+
+
+def old_reset(replica: Replica) -> tuple[object, object]:
+    """Reset the failed classifications; how many are left, and how many wait."""
+    write(
+        replica,
+        "UPDATE requests SET status = 'Pending', arr_service = NULL, confidence_score = NULL "
+        "WHERE status = 'Failed (Classification)'",
+    )
+    left = count(replica, "status = 'Failed (Classification)'")
+    return left, count(replica, "status = 'Pending'")
+
+
+def old_removed(replica: Replica) -> int:
+    """Remove what was sent more than 90 days ago; how many rows went."""
+    before = count(replica, "1")
+    write(
+        replica,
+        "DELETE FROM requests WHERE status LIKE 'SentTo%' "
+        "AND requested_at < datetime('now', '-90 days')",
+    )
+    return int(str(before)) - int(str(count(replica, "1")))
+
+
+def reclassified(replica: Replica) -> tuple[object, ...]:
+    with replica.user() as user:
+        user.post("/api/request/20/reclassify", json={"force_service": "lidarr"})
+    return rows(replica, "SELECT arr_service, status FROM requests WHERE id = 20")[0]
+
+
+def forced(replica: Replica) -> tuple[object, ...]:
+    write(
+        replica,
+        "UPDATE requests SET arr_service = 'lidarr', status = 'Pending', confidence_score = 1.0 "
+        "WHERE id = 20",
+    )
+    return rows(replica, "SELECT arr_service, status FROM requests WHERE id = 20")[0]
+
+
+def tvdb_added(replica: Replica) -> str:
+    """A TVDB id by hand for the series that has none, then processing; its status."""
+    write(
+        replica,
+        "UPDATE requests SET external_id = '12345', status = 'Pending' "
+        "WHERE status = 'Failed (Missing TVDB ID)'",
+    )
+    replica.in_tree(replica.env["MM_PYTHON"], "-c", PROCESS)
+    wanted = "SELECT status FROM requests WHERE title = 'The Harbour Lights' AND year = 2021"
+    return str(rows(replica, wanted)[0][0])
+
+
+def backfilled(replica: Replica) -> tuple[object, object]:
+    """Backfill the external ids; how many are without, and how many failed ones got one."""
+    replica.in_tree(replica.env["MM_PYTHON"], "backfill_ids.py")
+    without = count(replica, "external_id IS NULL AND status <> 'Failed (Classification)'")
+    touched = count(replica, "external_id IS NOT NULL AND status = 'Failed (Classification)'")
+    return without, touched
+
+
+def questions_to_tmdb(replica: Replica) -> int:
+    """How often TMDb was searched for two classifications of one title."""
+    before = Path(replica.env["TMDB_LOG"]).read_text().count("/3/search/")
+    classify_s(replica)
+    classify_s(replica)
+    return Path(replica.env["TMDB_LOG"]).read_text().count("/3/search/") - before
+
+
+def after_key_rotation(replica: Replica) -> object:
+    """Whether the restarted application reaches Sonarr, whose key was changed."""
+    old, new = replica.env["SONARR_KEY"], "0" * 32
+    HTTP.put(
+        f"{replica.env['SONARR_URL']}/api/v3/config/host",
+        json={"apiKey": new},
+        headers={"X-Api-Key": old},
+    )
+    config = Path(replica.env["MM_CONFIG"])
+    config.write_text(config.read_text().replace(old, new))
+    restart(replica)
+    with replica.user() as user:
+        return user.get("/api/services/status").json()["sonarr"]["connected"]
+
+
+def rows_after_restart(replica: Replica) -> object:
+    restart(replica)
+    return count(replica, "1")
+
+
+def restart(replica: Replica) -> None:
+    before = replica.pid("MM")
+    os.kill(before, signal.SIGTERM)
+    wait_for(lambda: not is_alive(before))
+    subprocess.Popen(  # noqa: S603  the replica's own start command
+        shlex.split(replica.env["MM_START"]), cwd=replica.env["MM_FOLDER"]
+    )
+    wait_for(lambda: not refused(replica.env["MM_URL"]))
+
+
+ROWS = 67  # in the fresh state
+WITHOUT_ID = 6  # of them without an external id, failed classifications not counted
+UNMATCHED = 3  # of those: two that no service knows by an id, and one without a TVDB id
+
+# What shows only when something is done: the dial, what is done, and what comes of it without the
+# dial and with it.
+DONE: list[tuple[str, Callable[[Replica], object], object, object]] = [
+    ("requests are refused", lambda r: create(r).json()["success"], True, False),
+    ("a request answers 500 though it is made", lambda r: create(r).status_code, 200, 500),
+    (
+        "a new request has no confidence",
+        lambda r: create(r).json()["confidence"] > 0,
+        True,
+        False,
+    ),
+    ("a new request is too confident", lambda r: create(r).json()["confidence"] <= 1, True, False),
+    ("the matrix is routed to sonarr", lambda r: create(r).json()["service"], "radarr", "sonarr"),
+    (
+        "new requests are not stored",
+        lambda r: (create(r).json()["success"], count(r, "title = 'The Matrix'")),
+        (True, 1),
+        (True, 0),
+    ),
+    (
+        "new requests get another status",
+        lambda r: create(r) and count(r, "title = 'The Matrix' AND status = 'Pending'"),
+        1,
+        0,
+    ),
+    ("requests stay pending", made_and_processed, "SentToRadarr", "Pending"),
+    ("radarr rejects additions", made_and_processed, "SentToRadarr", "Failed (Radarr)"),
+    ("radarr refuses the key", made_and_processed, "SentToRadarr", "Failed (Radarr)"),
+    (
+        "radarr loses additions",
+        lambda r: (made_and_processed(r), in_radarr(r)),
+        ("SentToRadarr", True),
+        ("SentToRadarr", False),
+    ),
+    (
+        "radarr adds and answers 500",
+        lambda r: (made_and_processed(r), in_radarr(r)),
+        ("SentToRadarr", True),
+        ("Failed (Radarr)", True),
+    ),
+    ("resetting leaves a failed classification", old_reset, (0, 2), (1, 1)),
+    ("resetting touches another request", old_reset, (0, 2), (0, 4)),
+    ("removing old requests takes a newer one", old_removed, 4, 8),
+    ("an old request cannot be removed", old_removed, 4, 3),
+    (
+        "reclassifying changes nothing",
+        reclassified,
+        ("lidarr", "Pending"),
+        ("sonarr", "SentToSonarr"),
+    ),
+    ("forcing a service is not kept", forced, ("lidarr", "Pending"), ("sonarr", "SentToSonarr")),
+    ("tvdb ids are ignored", tvdb_added, "SentToSonarr", "Failed (Missing TVDB ID)"),
+    ("a tvdb id is not kept", tvdb_added, "SentToSonarr", "Failed (Missing TVDB ID)"),
+    ("external ids are not kept", backfilled, (UNMATCHED, 0), (WITHOUT_ID, 0)),
+    ("tmdb finds nothing", backfilled, (UNMATCHED, 0), (WITHOUT_ID, 0)),
+    ("backfilling touches a failed classification", backfilled, (UNMATCHED, 0), (UNMATCHED, 2)),
+    ("classification is not cached", questions_to_tmdb, 1, 2),
+    ("the application keeps its old keys", after_key_rotation, True, False),
+    ("a start loses requests", rows_after_restart, ROWS, ROWS - 5),
+]
+
+
+@pytest.mark.parametrize(("name", "do", "well", "ill"), DONE, ids=[name for name, *_ in DONE])
+def test_a_dial_spoils_what_is_done(
+    replica: Replica, name: str, do: Callable[[Replica], object], well: object, ill: object
+) -> None:
+    """What is done comes out well without the dial, and wrong with it."""
+    assert do(replica) == well
+    replica.reset()
+    assert replica.turn(name).is_success
+    assert do(replica) == ill
+
+
 def test_a_dial_leaves_its_neighbours_alone(replica: Replica) -> None:
     """With Radarr down and a request failed, Sonarr, the log and the tree are as they were."""
     replica.turn("radarr down")
@@ -563,7 +770,7 @@ def test_an_unknown_dial_is_told_the_nearest(replica: Replica) -> None:
 def test_the_control_is_behind_its_path(replica: Replica) -> None:
     """Without the random path there is nothing."""
     at = httpx.URL(replica.line["control"])
-    bare = httpx.get(f"http://127.0.0.1:{at.port}/dials")
+    bare = HTTP.get(f"http://127.0.0.1:{at.port}/dials")
     assert bare.status_code == httpx.codes.NOT_FOUND
 
 
@@ -618,7 +825,7 @@ def test_a_reset_brings_back_data_keys_and_session(replica: Replica) -> None:
         (Path(replica.env["MM_TREE"]) / "export.csv").write_text("id\n")
         url = f"{replica.env['SONARR_URL']}/api/v3/config/host"
         header = {"X-Api-Key": replica.env["SONARR_KEY"]}
-        httpx.put(url, json={"apiKey": "another"}, headers=header)
+        HTTP.put(url, json={"apiKey": "another"}, headers=header)
         assert status("sonarr")(replica).status_code == httpx.codes.UNAUTHORIZED
         replica.reset()
         assert user.get("/api/requests").status_code == httpx.codes.OK

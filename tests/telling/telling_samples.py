@@ -17,7 +17,8 @@ AT = "2026-02-18T09:00:12.345Z"
 HOSTILE = (
     '<img src=x onerror="window.pwned=1"><script>window.pwned=2</script>'
     "[click](javascript:window.pwned=3) <a href='javascript:window.pwned=4'>x</a>"
-    "\x1b[31mred\x1b[0m \x1b]8;;http://evil.invalid\x07link\x1b]8;;\x07 </script><b>bold</b> \"'`${1} [bold red]rich[/]"
+    "\x1b[31mred\x1b[0m \x1b]8;;http://evil.invalid\x07link\x1b]8;;\x07 "
+    "</script><b>bold</b> \"'`${1} [bold red]rich[/]"
 )
 
 
@@ -114,7 +115,7 @@ def run(**changes: object) -> RunRecord:
         verdict="no-go",
         exit_code=1,
         checks=checks(),
-        gate="gate P2: 2 failed at P1 and P2",
+        gate="P2",
         ledger_head="ab" * 32,
         messages=("the waiver of MM-OLD-1 was not used",),
     )

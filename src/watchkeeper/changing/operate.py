@@ -72,5 +72,3 @@ class Hands:
         order = operation.order
         data = filled(order.model_dump(by_alias=True), stands_for)
         return type(order).model_validate(self._target.fill(data))
-
-

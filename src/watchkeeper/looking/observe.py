@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -64,6 +67,14 @@ class Observer:
         self._asked: dict[str, _Asked] = {}
         self._turns = _Turns(services)
         self._keys: dict[tuple[str, Any, float | None], tuple[Model, str]] = {}
+
+    def make_ready(self, looks: Iterable[Look]) -> None:
+        """Import what `looks` will need, so that no duration holds an import."""
+        for look in looks:
+            for driver in self._probes[look.figure.probe].drivers(look.figure.question):
+                if driver not in sys.modules:
+                    with contextlib.suppress(Exception):  # the look itself says what is wrong
+                        importlib.import_module(driver)
 
     def ahead(self, looks: Iterable[Look]) -> None:
         """Start `looks` now, each distinct question once, so that judging finds them done."""
@@ -170,9 +181,11 @@ class Observer:
         except ConfigurationError as error:
             future.set_exception(CouldNotObserve("configuration", str(error)))
         except asyncio.CancelledError:
-            future.set_exception(CouldNotObserve("stopped", "the run was stopped before it answered"))
+            future.set_exception(
+                CouldNotObserve("stopped", "the run was stopped before it answered")
+            )
             raise
-        except Exception as error:  # noqa: BLE001 - a probe's own fault is unknown, never down
+        except Exception as error:
             future.set_exception(
                 CouldNotObserve("error", f"the {look.figure.probe} probe failed: {error!r}")
             )
@@ -276,7 +289,9 @@ def within(seconds: float, judge: Callable[[], T], good: Callable[[T], bool], cl
     return _repeated(seconds, judge, stop=good, clock=clock)
 
 
-def throughout(seconds: float, judge: Callable[[], T], good: Callable[[T], bool], clock: Clock) -> T:
+def throughout(
+    seconds: float, judge: Callable[[], T], good: Callable[[T], bool], clock: Clock
+) -> T:
     """The first judgement that is not good within `seconds`, else the last one."""
     return _repeated(seconds, judge, stop=lambda found: not good(found), clock=clock)
 

@@ -21,7 +21,11 @@ class Probe(Protocol[Q]):
     """A way of looking: `look` returns an Answer or raises CouldNotObserve, and changes nothing.
 
     `services(question)` names the services a question asks, the one that it needs most first.
+    `drivers(question)` names the modules that it imports late; they are imported before the first
+    look, so that no look's duration holds an import.
     """
+
+    def drivers(self, question: Q) -> tuple[str, ...]: ...
 
     def services(self, question: Q) -> tuple[str, ...]: ...
 
@@ -101,7 +105,7 @@ async def in_thread(work: Callable[[], T], deadline_s: float, what: str) -> T:
         result, error = None, None
         try:
             result = work()
-        except BaseException as raised:  # noqa: BLE001 - handed over to the one who waits
+        except BaseException as raised:
             error = raised
         try:
             loop.call_soon_threadsafe(settle, result, error)

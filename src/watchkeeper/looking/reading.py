@@ -79,7 +79,7 @@ def _value(figure: Figure, answer: Answer, window: Window | None) -> tuple[Value
     if options.rows is not None:
         return _counted_or_listed(figure, _table(figure, answer, window)), False
     if isinstance(answer.value, Table):
-        if figure.is_list or options.count:
+        if figure.is_list or (options.count and figure.probe != "sql"):
             return _counted_or_listed(figure, answer.value), False
         if options.pick is None:
             return _only_cell(figure, answer.value)

@@ -45,7 +45,11 @@ class Replica:
     """One running replica. `variables` is what its target file's `${env:…}` stand for."""
 
     def __init__(
-        self, process: subprocess.Popen[str], folder: Path, control: str, variables: Mapping[str, str]
+        self,
+        process: subprocess.Popen[str],
+        folder: Path,
+        control: str,
+        variables: Mapping[str, str],
     ) -> None:
         self._process = process
         self._folder = folder

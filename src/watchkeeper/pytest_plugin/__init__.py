@@ -109,13 +109,12 @@ def _our_own_words(config: pytest.Config) -> None:
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "no"
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None and "-r" not in " ".join(config.invocation_params.args):
+    chosen = any(str(each).startswith("-r") for each in config.invocation_params.args)
+    if reporter is not None and not chosen:
         reporter.reportchars = ""
 
 
-def _begin(
-    config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]
-) -> None:
+def _begin(config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if _is_worker(config):
         folder = Path(config.workerinput[FOLDER])  # type: ignore[attr-defined]
@@ -137,9 +136,7 @@ def _account(config: pytest.Config) -> Account:
     if ACCOUNT not in config.stash:
         watch = config.stash[WATCH]
         folder = config.stash.get(_Workers.FOLDER, None) or run_folder(watch.options.reports)
-        config.stash[ACCOUNT] = Account(
-            folder, watch.options, _expression(config), watch.redactor
-        )
+        config.stash[ACCOUNT] = Account(folder, watch.options, _expression(config), watch.redactor)
     return config.stash[ACCOUNT]
 
 
@@ -247,12 +244,12 @@ def _record_of(
     if not broke or isinstance(getattr(call.excinfo, "value", None), KeyboardInterrupt):
         return None
     reason = str(call.excinfo.value) if call.excinfo is not None else "it left no record"
-    if call.excinfo is not None and not isinstance(call.excinfo.value, WatchkeeperError | CouldNotTell):
+    if call.excinfo is not None and not isinstance(
+        call.excinfo.value, WatchkeeperError | CouldNotTell
+    ):
         reason = f"Watchkeeper itself failed: {call.excinfo.typename}: {reason}"
     recorder = Recorder(item.config.stash[WATCH].redactor)
-    return recorder.broken(
-        item.stash[PLAN], reason, item.nodeid, datetime.now(UTC), call.duration
-    )
+    return recorder.broken(item.stash[PLAN], reason, item.nodeid, datetime.now(UTC), call.duration)
 
 
 def _message(call: pytest.CallInfo[None], record: CheckRecord) -> str:

@@ -26,7 +26,11 @@ class Seen:
 
 
 def lint(
-    path: Path, document: GherkinDocument, tags: Iterable[str], systems: Mapping[str, str], seen: Seen
+    path: Path,
+    document: GherkinDocument,
+    tags: Iterable[str],
+    systems: Mapping[str, str],
+    seen: Seen,
 ) -> tuple[Complaint, ...]:
     """Everything wrong with the shape of `document`.
 
@@ -119,7 +123,9 @@ def _outline(scenario: Scenario, known: set[str]) -> Iterator[Complaint]:
         rows = [tuple(cell.value for cell in row.cells) for row in examples.table_body]
         for row, written in zip(rows, examples.table_body, strict=True):
             if rows.count(row) > 1:
-                yield Complaint(written.location.line, f"the row {' | '.join(map(str, row))} is there twice")
+                yield Complaint(
+                    written.location.line, f"the row {' | '.join(map(str, row))} is there twice"
+                )
     if "Outline" in scenario.keyword and not scenario.examples:
         yield Complaint(scenario.location.line, f'"{scenario.name}" is an outline without Examples')
     for name in sorted(used - columns):
@@ -153,5 +159,3 @@ def _tags(tagged: Any, known: set[str]) -> Iterator[Complaint]:
             tag.location.line,
             f"@{name} is no registered tag" + (f"; {near}" if near else "; see pyproject.toml"),
         )
-
-

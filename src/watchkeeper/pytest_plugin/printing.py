@@ -18,12 +18,17 @@ def print_plan(scenarios: Sequence[Scenario], options: Options, out: IO[str]) ->
         print(f"  {scenario.system.called}, {options.target}, {scenario.permission}", file=out)
         for step in scenario.steps:
             for look in step.looks:
-                print(f"  looks at   {look.noun}  ({described(look.figure.probe, look.question)})", file=out)
+                print(
+                    f"  looks at   {look.noun}  ({described(look.figure.probe, look.question)})",
+                    file=out,
+                )
                 looks += 1
             if step.operation is not None:
                 effect = step.operation.options.effect
                 print(f"  {effect:9}  {step.operation.name}  ({step.operation.operator})", file=out)
-    distinct = len(without_duplicates(look for each in scenarios for s in each.steps for look in s.looks))
+    distinct = len(
+        without_duplicates(look for each in scenarios for s in each.steps for look in s.looks)
+    )
     print(
         f"\n{len(scenarios)} scenarios, {looks} figures, {distinct} distinct looks; nothing was touched",
         file=out,

@@ -140,6 +140,9 @@ class Watch:
         for secret in target.secrets(services):
             self.redactor.add(secret)
         observer = Observer(target, services, PROBES, self._looking, self.clock)
+        observer.make_ready(
+            look for scenario in own for step in scenario.steps for look in step.looks
+        )
         self._observers[slug] = observer
         self._hands[slug] = Hands(target, observer, OPERATORS, ledger, self.options.allow)
 

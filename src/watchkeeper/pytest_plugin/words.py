@@ -147,7 +147,9 @@ def word(pattern: str, *kinds: str) -> Callable[[F], F]:
 
     def register(function: F) -> F:
         if inspect.iscoroutinefunction(function):
-            raise TypeError(f"{function.__name__}: a word can't be async, pytest-bdd never awaits it")
+            raise TypeError(
+                f"{function.__name__}: a word can't be async, pytest-bdd never awaits it"
+            )
         parser = SentenceParser(pattern)
         for kind in kinds or (None,):
             pytest_bdd.step(parser, kind, stacklevel=2)(_carry_out)  # type: ignore[arg-type]

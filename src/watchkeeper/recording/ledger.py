@@ -225,6 +225,8 @@ class _Chain:
             yield self._problem("not closed", "not closed: the run was interrupted after this")
         if self._wanted is None or self._previous == self._wanted:
             return
+        if self._head_at and not self._ended_at:
+            return  # it was remembered on the way, and the run was interrupted later
         if self._head_at:
             text = f"inserted: the head that was remembered is line {self._head_at}, not the last"
         else:

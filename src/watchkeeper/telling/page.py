@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -133,14 +134,12 @@ def _digest(script: str) -> str:
 
 
 def _scripts(page: str) -> list[str]:
-    return re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    return [part.partition("</script>")[0] for part in page.split("<script>")[1:]]
 
 
 def _packed(page: str) -> str:
-    """`page` as a JSON string that no HTML parser sees a tag in."""
-    escaped = page.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    escaped = escaped.replace("\r", "\\r").replace("\t", "\\t").replace("<", "\\u003c")
-    return '"' + re.sub("[\x00-\x1f]", lambda found: f"\\u{ord(found[0]):04x}", escaped) + '"'
+    """`page` as a JSON string in which no HTML parser sees a tag."""
+    return json.dumps(page, ensure_ascii=False).replace("<", "\\u003c")
 
 
 _BACK = (
@@ -163,7 +162,7 @@ def with_way_back(allure: str) -> str:
 
 def _top(run: RunRecord) -> str:
     kind = {"go": "passed", "no-go": "failed", "interrupted": "unknown"}.get(run.verdict, "unknown")
-    lines = [f'<p class="gate">{text(run.gate)}</p>'] if run.gate else []
+    lines = [f'<p class="gate">Gate: {text(run.gate)}</p>'] if run.gate else []
     if run.verdict in ("interrupted", "running"):
         word = "was interrupted" if run.verdict == "interrupted" else "is still running"
         lines.append(_banner(f"This run {word}: what it did not reach, nobody knows."))
@@ -194,7 +193,11 @@ def _systems(checks: Sequence[CheckRecord]) -> str:
 
 
 def _system(system: str, verdicts: Sequence[Verdict]) -> str:
-    parts = (f"{verdicts.count(each)} {each.value}" for each in SIGNS if each in verdicts)
+    parts = (
+        f"{verdicts.count(each)} {each.value}".replace(" ", "&nbsp;")
+        for each in SIGNS
+        if each in verdicts
+    )
     return (
         f'<li class="card is-{_css(worst(verdicts))}"><h3>{text(system)}</h3>'
         f"{badge(worst(verdicts))}<p>{', '.join(parts)}</p></li>"

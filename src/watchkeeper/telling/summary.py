@@ -119,7 +119,7 @@ def tell(run: RunRecord, report: Path | None = None, file: IO[str] | None = None
     """
     console = _console(file or sys.stdout)
     console.print(Text(headline(run), style="bold " + _overall(run)))
-    for line in (run.gate, run.partial and f"partial: {run.partial}", *run.messages):
+    for line in (_gate(run), run.partial and f"partial: {run.partial}", *run.messages):
         if line:
             console.print(_text(line))
     told = worth_telling(run)
@@ -129,6 +129,10 @@ def tell(run: RunRecord, report: Path | None = None, file: IO[str] | None = None
         console.print(_text(f"and {len(told) - ROWS:,} more, in the report"))
     if report is not None:
         console.print(Text(f"report: {clean(str(report))}"), soft_wrap=True)
+
+
+def _gate(run: RunRecord) -> str:
+    return f"gate: {run.gate}" if run.gate else ""
 
 
 def _console(file: IO[str]) -> Console:
@@ -192,7 +196,7 @@ def _text(said: str) -> Text:
 def markdown(run: RunRecord) -> str:
     """The summary as Markdown, for a merge request or a chat; text in it is escaped."""
     lines = [f"**{_escaped(headline(run))}**", ""]
-    lines += [f"- {_escaped(line)}" for line in (run.gate, run.partial, *run.messages) if line]
+    lines += [f"- {_escaped(line)}" for line in (_gate(run), run.partial, *run.messages) if line]
     told = worth_telling(run)
     if told:
         lines += ["", "| level | id | check | verdict | found |", "|---|---|---|---|---|"]

@@ -132,8 +132,9 @@ def _execute(connection: Connection, path: Path, number: int, statement: str) ->
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - heavy, and imported by now
 
     try:
-        # None instead of parameters: percent signs and colons are meant as written.
-        connection.exec_driver_sql(statement, None)
+        if connection.dialect.name == "postgresql":
+            statement = statement.replace("%", "%%")  # its driver would take it for a parameter
+        connection.exec_driver_sql(statement)
     except DBAPIError as error:
         first = str(error.orig).strip().partition("\n")[0]
         raise OperationFailed(f"{path}, statement {number}: {first}; all was rolled back") from None

@@ -35,6 +35,9 @@ class Question(Model):
 class Command:
     """Runs it in a session of its own, and ends all of it at the deadline."""
 
+    def drivers(self, question: Question) -> tuple[str, ...]:
+        return ()
+
     def services(self, question: Question) -> tuple[str, ...]:
         return (question.in_,) if question.in_ else ()
 

@@ -61,6 +61,9 @@ class Question(Model):
 class Files:
     """Looks at names, sizes and times; opens a file only where its content is asked for."""
 
+    def drivers(self, question: Question) -> tuple[str, ...]:
+        return ()
+
     def services(self, question: Question) -> tuple[str, ...]:
         return (question.in_,) if question.in_ else ()
 

@@ -44,6 +44,9 @@ class Question(Model):
 class Host:
     """Asks the operating system by psutil; kind "present"."""
 
+    def drivers(self, question: Question) -> tuple[str, ...]:
+        return ()
+
     def services(self, question: Question) -> tuple[str, ...]:
         return (question.in_,) if question.in_ else ()
 

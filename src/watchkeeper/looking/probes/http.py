@@ -83,6 +83,9 @@ class Question(Model):
 class Http:
     """Looks by one GET or HEAD, or by a POST that only asks."""
 
+    def drivers(self, question: Question) -> tuple[str, ...]:
+        return ()
+
     def services(self, question: Question) -> tuple[str, ...]:
         return (service_and_path(question.target)[0],)
 

@@ -67,6 +67,9 @@ class LogLines:
     a mean of no lines is None, of kind "no data".
     """
 
+    def drivers(self, question: Question) -> tuple[str, ...]:
+        return ()
+
     def services(self, question: Question) -> tuple[str, ...]:
         return (question.log,)
 

@@ -35,6 +35,9 @@ class Question(Model):
 class Python:
     """Calls it in a thread; it returns JSON-like data, kind "returned"."""
 
+    def drivers(self, question: Question) -> tuple[str, ...]:
+        return (question.python.partition(":")[0],)
+
     def services(self, question: Question) -> tuple[str, ...]:
         return question.services
 

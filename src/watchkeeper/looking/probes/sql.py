@@ -49,6 +49,9 @@ class Question(Model):
 class Sql:
     """Asks by SQLAlchemy Core; the answer's value is always a Table, its kind "rows"."""
 
+    def drivers(self, question: Question) -> tuple[str, ...]:
+        return ("watchkeeper.looking.database", "sqlalchemy.dialects.sqlite")
+
     def services(self, question: Question) -> tuple[str, ...]:
         return (question.in_,)
 
