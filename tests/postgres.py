@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 PASSWORD = "hunter2-canary"  # noqa: S105 - searched for in messages, where it must not be
 _READY_WITHIN_S = 20
 
@@ -87,8 +89,6 @@ def _free_port() -> int:
 
 
 def _await(port: int, server: subprocess.Popen[bytes]) -> None:
-    import psycopg
-
     end = time.monotonic() + _READY_WITHIN_S
     while True:
         try:

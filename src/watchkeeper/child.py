@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import selectors
 import signal
@@ -88,9 +87,8 @@ async def run(
     )
     try:
         return await in_thread(child.run, deadline_s + _GRACE_S, arguments[0])
-    except asyncio.CancelledError:
+    finally:  # cancelled, or stuck where even its deadline was not heard
         child.end()
-        raise
 
 
 class _Child:

@@ -64,7 +64,7 @@ def test_age_follows_our_clock(folder: Path) -> None:
 
 
 def test_list(folder: Path) -> None:
-    """A glob gives a table, newest first; ** goes through folders; nothing there is an empty one."""
+    """A glob gives a table, newest first; ** goes through folders; nothing is an empty one."""
     found = look(folder, file="db_*.sql")
     assert isinstance(found, Table)
     assert [row["name"] for row in found] == ["db_3.sql", "db_2.sql", "db_1.sql"]

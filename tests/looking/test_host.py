@@ -24,7 +24,7 @@ def look(folder: Path | None = None, **question: Any) -> Any:
 
 
 def test_disk(tmp_path: Path) -> None:
-    """A disk's bytes are those of the file system its path lies on; its share is between 0 and 1."""
+    """A disk's bytes are those of the file system of its path; its share is within 0 and 1."""
     found = look(host="disk", path=str(tmp_path))
     assert found["total"] == shutil.disk_usage(tmp_path).total
     assert 0 <= found["share"] <= 1

@@ -247,7 +247,7 @@ def test_thousand_looks_are_quick(store: Path) -> None:
 def test_cells() -> None:
     """Every kind of value becomes a number, a text, a yes or no, an instant, or nothing."""
     assert scalar(b"abc") == "3 bytes"
-    assert scalar(datetime(2026, 1, 1)) == datetime(2026, 1, 1, tzinfo=UTC)  # noqa: DTZ001
+    assert scalar(datetime(2026, 1, 1)) == datetime(2026, 1, 1, tzinfo=UTC)
     assert scalar(timedelta(minutes=1)) == 60.0
     assert scalar({"a": 1}) == '{"a": 1}'
     assert scalar(None) is None
@@ -303,8 +303,10 @@ def test_postgresql_hanging_query_ends(postgres: Postgres) -> None:
     """A slow query is ended by the server at the deadline."""
     assert refusal(postgres.url(), "SELECT pg_sleep(30)", "400 ms").kind == "timeout"
     with psycopg.connect(postgres.url()) as connection:
-        sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(30)%' AND state = 'active'"
-        found = connection.execute(sleeping + " AND pid <> pg_backend_pid()").fetchone()
+        found = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(30)%'"
+            " AND state = 'active' AND pid <> pg_backend_pid()"
+        ).fetchone()
     assert found == (0,)
 
 

@@ -26,6 +26,8 @@ GROUPS_MAX = 100_000  # distinct groups that are counted; more is no grouping
 SEEK_FROM = 1 << 20  # bytes from which on a window is sought by bisection
 SEEK_STEP = 1 << 16  # bytes to which bisection narrows the beginning
 SLACK = timedelta(minutes=1)  # how far lines of one moment may stand out of order
+BEYOND = 1_000  # lines behind the window in a row that end it; one with a wrong clock does not
+VOTERS = 8  # lines that tell the instant of a place; one with a wrong clock does not decide
 EPOCH_MS = 1e11  # a number of an instant above this counts milliseconds
 LITERAL_MIN = 3  # characters from which on looking for a text first pays
 
@@ -312,9 +314,12 @@ class LogFile:
         needle = needle_of(self._asked)
         found = self._all(start) if needle is None else self._holding(start, *needle)
         enough = until + SLACK if until is not None and start else None
+        beyond = 0
         for entry in found:
-            if enough is not None and entry.at is not None and entry.at > enough:
-                return
+            if enough is not None and entry.at is not None:
+                beyond = beyond + 1 if entry.at > enough else 0
+                if beyond > BEYOND:
+                    return
             yield entry
         if os.fstat(self._file.fileno()).st_size < self.size:
             raise ChangedWhileRead
@@ -405,11 +410,22 @@ class LogFile:
         known = [at for at in found if at is not None]
         return len(known) > 1 and all(a <= b + SLACK for a, b in pairwise(known))
 
+    def _latest_at(self, offset: int) -> datetime | None:
+        """The latest instant of the first lines behind `offset`, within LINE_MAX bytes."""
+        found: list[datetime] = []
+        for begin, line in lines(self._file, offset, self.size):
+            at = self._reader.entry(line).at if begin > offset else None
+            if at is not None:
+                found.append(at)
+            if len(found) == VOTERS or begin > offset + LINE_MAX:
+                break
+        return max(found, default=None)
+
     def _seek(self, since: datetime) -> int:
         low, high = 0, self.size
         while high - low > SEEK_STEP:
             middle = (low + high) // 2
-            at = self.first_instant(middle)
+            at = self._latest_at(middle)
             if at is not None and at < since:
                 low = middle
             else:

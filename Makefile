@@ -1,0 +1,40 @@
+# The commands of this project. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup daily test lint bench lock vocabulary clean
+
+PYTEST := .venv/bin/python -m pytest
+REPORTS ?= reports
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## the locked environment, in .venv
+
+.venv/.ready: requirements/dev.txt pyproject.toml tools/setup
+	@sh tools/setup
+
+daily: .venv/.ready ## run the day's checks on the embedded replicas; leaves an HTML report
+	@$(PYTEST) -m daily --reports $(REPORTS)
+
+test: .venv/.ready ## run every test: lint, types, import contracts, tests
+	@.venv/bin/python tools/browser
+	@$(MAKE) --no-print-directory lint
+	@$(PYTEST) tests
+
+lint: .venv/.ready
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache | tail -n 3
+
+bench: .venv/.ready ## measure, side by side (several minutes); writes benchmarks/README.md
+	@sh tools/setup bench
+	@.venv/bin/python benchmarks/run.py
+
+vocabulary: .venv/.ready ## write docs/vocabulary.md from the steps
+	@.venv/bin/watchkeeper vocabulary > docs/vocabulary.md
+
+lock: .venv/.ready ## choose newer versions of everything, within pyproject.toml
+	@sh tools/lock
+
+clean: ## remove the environment and all caches, not the reports
+	rm -rf .venv .uv .cache .mypy_cache .ruff_cache .pytest_cache
