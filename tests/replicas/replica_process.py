@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,6 +49,7 @@ class Replica:
     folder: Path
     line: dict[str, Any]
     started_in_s: float
+    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def env(self) -> dict[str, str]:
@@ -119,9 +121,21 @@ class Replica:
         return [*(httpx.URL(url).port or 0 for url in urls), int(self.env["MAIL_PORT"])]
 
     def close(self) -> int:
+        """End it, if it has not ended yet; its exit status."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(TIMEOUT_S)
+        status = self.process.wait(TIMEOUT_S)
+        for program in self.others:
+            program.wait(TIMEOUT_S)
+        return status
+
+    def start_by_command(self, name: str) -> subprocess.Popen[bytes]:
+        """Start one of its programs as an operator would."""
+        program = subprocess.Popen(  # noqa: S603  the replica's own start command
+            shlex.split(self.env[f"{name}_START"]), cwd=self.env[f"{name}_FOLDER"]
+        )
+        self.others.append(program)
+        return program
 
 
 def start(folder: Path) -> Replica:
@@ -132,6 +146,7 @@ def start(folder: Path) -> Replica:
     )
     assert process.stdout is not None
     line = process.stdout.readline()
+    process.stdout.close()
     took = time.monotonic() - began
     return Replica(process, folder, json.loads(line), took)
 
@@ -142,8 +157,7 @@ def running(folder: Path) -> Iterator[Replica]:
     try:
         yield replica
     finally:
-        if replica.process.poll() is None:
-            replica.close()
+        replica.close()
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -142,11 +142,7 @@ def test_closing_ends_what_somebody_else_started(tmp_path: Path) -> None:
         before = replica.pid(name)
         os.kill(before, signal.SIGTERM)
         wait_for(lambda pid=before: not is_alive(pid))
-        own.append(
-            subprocess.Popen(  # noqa: S603  the replica's own start command
-                shlex.split(replica.env[f"{name}_START"]), cwd=replica.env[f"{name}_FOLDER"]
-            )
-        )
+        own.append(replica.start_by_command(name))
         wait_for(lambda name=name: is_open(httpx.URL(replica.env[f"{name}_URL"]).port or 0))
         assert replica.pid(name) == own[-1].pid
     titles = [movie["title"] for movie in replica.arr("radarr", "/api/v3/movie").json()]
@@ -163,6 +159,7 @@ def test_a_signal_ends_it(tmp_path: Path, how: signal.Signals) -> None:
     replica = start(tmp_path / "r")
     replica.process.send_signal(how)
     assert replica.process.wait(10) == 0
+    replica.close()
     assert nothing_is_left(tmp_path) == []
     assert not (tmp_path / "r").exists()
 
@@ -187,6 +184,7 @@ def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
     assert '"ready": true' in parent.stdout.readline()
     parent.kill()
     parent.wait()
+    parent.stdout.close()
     assert nothing_is_left(tmp_path) == []
     wait_for(lambda: not (tmp_path / "r").exists())
 
@@ -197,15 +195,14 @@ def test_its_programs_end_with_a_killed_supervisor(tmp_path: Path) -> None:
     before = replica.pid("SONARR")
     os.kill(before, signal.SIGKILL)
     wait_for(lambda: not is_alive(before))
-    mine = subprocess.Popen(  # noqa: S603  the replica's own start command
-        shlex.split(replica.env["SONARR_START"]), cwd=replica.env["SONARR_FOLDER"]
-    )
+    mine = replica.start_by_command("SONARR")
     wait_for(lambda: is_open(httpx.URL(replica.env["SONARR_URL"]).port or 0))
     os.kill(replica.pid("LIDARR"), signal.SIGSTOP)
     ports = replica.ports()
     replica.process.kill()
     replica.process.wait()
     assert mine.wait(5) is not None
+    replica.close()
     assert nothing_is_left(tmp_path) == []
     assert not any(is_open(port) for port in ports)
 
@@ -660,9 +657,7 @@ def restart(replica: Replica) -> None:
     before = replica.pid("MM")
     os.kill(before, signal.SIGTERM)
     wait_for(lambda: not is_alive(before))
-    subprocess.Popen(  # noqa: S603  the replica's own start command
-        shlex.split(replica.env["MM_START"]), cwd=replica.env["MM_FOLDER"]
-    )
+    replica.start_by_command("MM")
     wait_for(lambda: not refused(replica.env["MM_URL"]))
 
 
@@ -778,14 +773,10 @@ def test_the_control_is_behind_its_path(replica: Replica) -> None:
 def test_a_restart_by_its_command_mends_a_service(replica: Replica) -> None:
     """Radarr that is down comes back on its port with its films by its start command."""
     replica.turn("radarr down")
-    with subprocess.Popen(  # noqa: S603  the replica's own start command
-        shlex.split(replica.env["RADARR_START"]), cwd=replica.env["RADARR_FOLDER"]
-    ) as mine:
-        wait_for(lambda: not refused(replica.env["RADARR_URL"]))
-        assert replica.arr("radarr", "/api/v3/movie").json()
-        assert not replica.is_on("radarr down")
-        mine.terminate()
-        mine.wait(5)
+    replica.start_by_command("RADARR")
+    wait_for(lambda: not refused(replica.env["RADARR_URL"]))
+    assert replica.arr("radarr", "/api/v3/movie").json()
+    assert not replica.is_on("radarr down")
 
 
 def test_a_service_can_be_kept_from_coming_back(replica: Replica) -> None:

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from watchkeeper.deciding.census import Entry
+from watchkeeper.deciding.gate import EXIT_INTERNAL
+from watchkeeper.deciding.waivers import Waivers, load
 from watchkeeper.errors import WatchkeeperError
 from watchkeeper.performing import Performance, Stopped
 from watchkeeper.plan import Scenario
 from watchkeeper.pytest_plugin import allure_bridge
-from watchkeeper.pytest_plugin.account import Account, run_folder
+from watchkeeper.pytest_plugin.account import Account, Asked, run_folder
 from watchkeeper.pytest_plugin.collecting import PLAN, FeatureFile
 from watchkeeper.pytest_plugin.narrowing import narrowed
 from watchkeeper.pytest_plugin.options import Options, add_options
@@ -35,6 +38,7 @@ ACCOUNT = pytest.StashKey[Account]()
 RUN = pytest.StashKey[RunRecord]()
 WRITER = pytest.StashKey[allure_bridge.RedactingWriter]()
 LEDGER = pytest.StashKey[Ledger]()
+SUITE = pytest.StashKey[list[tuple[str, Scenario]]]()
 REFUSAL = pytest.StashKey[str]()
 PERFORMANCE = pytest.StashKey["Running"]()
 SKIPPED = (Verdict.NOT_RUN, Verdict.UNSIGNED, Verdict.NOT_APPLICABLE)
@@ -83,6 +87,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFil
     return None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember the whole suite, before -m, -k and --lf take anything away."""
+    config.stash[SUITE] = [(item.nodeid, item.stash[PLAN]) for item in items if PLAN in item.stash]
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     selected = [(item.nodeid, item.stash[PLAN]) for item in session.items if PLAN in item.stash]
@@ -125,8 +135,12 @@ def _begin(config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Sc
     else:
         account = _account(config)
         folder, ledger = account.folder, account.ledger
-        account.partial = narrowed(config)
-        account.select([node for node, _ in selected])
+        suite = config.stash.get(SUITE, [])
+        account.select(
+            [node for node, _ in selected],
+            [Entry(node, frozenset(scenario.tags)) for node, scenario in suite],
+            [(each, scenario.row) for _, scenario in suite for each in scenario.ids],
+        )
     config.stash[WRITER] = allure_bridge.install(config, folder / "allure-results", watch.redactor)
     watch.begin(selected, ledger)
 
@@ -136,11 +150,17 @@ def _account(config: pytest.Config) -> Account:
     if ACCOUNT not in config.stash:
         watch = config.stash[WATCH]
         folder = config.stash.get(_Workers.FOLDER, None) or run_folder(watch.options.reports)
-        config.stash[ACCOUNT] = Account(folder, watch.options, _expression(config), watch.redactor)
+        asked = Asked(_typed(config), config.option.markexpr, narrowed(config))
+        config.stash[ACCOUNT] = Account(folder, watch.options, asked, watch.redactor, _waivers(config))
     return config.stash[ACCOUNT]
 
 
-def _expression(config: pytest.Config) -> str:
+def _waivers(config: pytest.Config) -> Waivers:
+    path = config.rootpath / "waivers.yml"
+    return load(path) if path.exists() else Waivers()
+
+
+def _typed(config: pytest.Config) -> str:
     """What was asked for, as it was typed: "-m daily"."""
     return " ".join(str(argument) for argument in config.invocation_params.args)
 
@@ -278,16 +298,12 @@ class _Workers:
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         scenarios = [each for each in ids if ".feature::" in each]
         if scenarios:
-            account = _account(self._config)
-            account.partial = narrowed(self._config)
-            account.select(scenarios)
+            _account(self._config).select(scenarios)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         if error and ACCOUNT in self._config.stash:
-            self._config.stash[ACCOUNT].messages.append(
-                f"worker {node.gateway.id} crashed: {error}"
-            )
+            self._config.stash[ACCOUNT].say(f"worker {node.gateway.id} crashed: {error}")
 
 
 class _Leader:
@@ -332,9 +348,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     account = config.stash[ACCOUNT]
     account.broken = account.broken or _collection_broke(session)
     decision = account.decide()
-    config.stash[RUN] = account.close(decision)
+    writer = config.stash.get(WRITER, None)
+    config.stash[RUN] = account.close(decision, writer.canary if writer is not None else str)
     if exitstatus not in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
-        session.exitstatus = decision.exit_code
+        session.exitstatus = EXIT_INTERNAL if account.incomplete_record else decision.exit_code
 
 
 def _collection_broke(session: pytest.Session) -> bool:

@@ -1,26 +1,47 @@
-"""What the whole run comes to: its checks, the gate's decision, and everything that is written."""
+"""What the whole run comes to: its checks, the gate's decision, and all that is written."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from watchkeeper.deciding import census
 from watchkeeper.deciding.gate import Decision, Level, Vote, decide
+from watchkeeper.deciding.waivers import Applied, Waivers
 from watchkeeper.errors import ConfigurationError
 from watchkeeper.pytest_plugin.options import Options
 from watchkeeper.recording import history
 from watchkeeper.recording.ledger import Ledger
-from watchkeeper.recording.redaction import Canary, Redactor
+from watchkeeper.recording.redaction import Canary, Redactor, clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord, instant
 from watchkeeper.telling.report import make_index, make_report
 from watchkeeper.verdicts import Verdict
 
 
+STOPS = "-x"
+"""The option that ends a run before its end; what it leaves out is not missing."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the run was asked for.
+
+    `typed`: the command line. `expression`: of -m. `narrowed`: the options that took checks away.
+    """
+
+    typed: str
+    expression: str
+    narrowed: tuple[str, ...]
+
+
 def run_folder(reports: Path) -> Path:
-    """A folder for a run that begins now; two that begin in one second get two."""
+    """A folder for a run that begins now; two that begin in one second get two.
+
+    Raises ConfigurationError where it can't be made (no permission, a full disk).
+    """
     stamp = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
     for number in range(1_000):
         folder = reports / "runs" / (f"{stamp}-{number}" if number else stamp)
@@ -29,130 +50,200 @@ def run_folder(reports: Path) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise ConfigurationError(
-                f"{folder} can't be made: {error.strerror or error}",
-                hint="give another folder by --reports",
-            ) from error
+            raise _unwritable(folder, error) from error
         return folder
     raise ConfigurationError(f"{reports} has a thousand runs of this second")
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} can't be written: {error.strerror or error}",
+        hint="make room, or give another folder by --reports",
+    )
 
 
 class Account:
     """The run as it grows. One process keeps it: the only one, or the one that leads the workers."""
 
-    def __init__(self, folder: Path, options: Options, expression: str, redactor: Redactor) -> None:
+    def __init__(
+        self, folder: Path, options: Options, asked: Asked, redactor: Redactor, waivers: Waivers
+    ) -> None:
         self.folder = folder
         self.started = datetime.now(UTC)
-        self.ledger = Ledger.open(folder / "ledger.jsonl", redactor)
-        self.messages: list[str] = []
         self.interrupted = False
         self.broken = False
-        self.partial = ""
+        self.canary = Canary.planted_in(redactor)
+        self._messages: list[str] = []
         self._options = options
-        self._expression = expression
+        self._asked = asked
         self._redactor = redactor
-        self._canary = Canary.planted_in(redactor)
+        self._waivers = waivers
+        self._applied: list[Applied] = []
         self._checks: dict[str, CheckRecord] = {}
         self._selected: tuple[str, ...] = ()
+        self._suite: tuple[census.Entry, ...] = ()
+        self._known: tuple[tuple[str, str], ...] = ()
+        self._canaries: list[str] = []
+        self._full = ""
         self._past = history.runs(options.reports)
-        self.ledger.append(
-            "begin", expression=expression, target=options.target, allow=options.allow
-        )
+        try:
+            self.ledger = Ledger.open(folder / "ledger.jsonl", redactor)
+            self.ledger.append(
+                "begin", expression=asked.typed, target=options.target, allow=options.allow
+            )
+        except OSError as error:
+            raise _unwritable(folder, error) from error
 
-    def select(self, nodes: Sequence[str]) -> None:
-        """The scenarios that the run is to execute; one that leaves no record is missing."""
-        if not self._selected:
-            self._selected = tuple(nodes)
-            self.ledger.append("selected", nodes=list(nodes))
-            self._write(self._record("running", 0))
+    def select(
+        self,
+        nodes: Sequence[str],
+        suite: Iterable[census.Entry] = (),
+        known: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """The scenarios that the run is to execute; one that leaves no record is missing.
+
+        `suite`: all that was collected before anything was deselected; `known`: its ids and rows.
+        """
+        if self._selected:
+            return
+        self._selected, self._suite, self._known = tuple(nodes), tuple(suite), tuple(known)
+        self._note("selected", nodes=list(nodes))
+        self._write(self._record("running", 0))
+
+    def say(self, message: str) -> None:
+        """A finding about the run itself."""
+        self._messages.append(self._redactor.text(clean(message)))
 
     def add(self, check: CheckRecord) -> None:
         """A check has ended; it is in the ledger before the next one begins."""
+        applied = self._waivers.apply(
+            check.ids, check.row, Verdict(check.verdict), self.started.date()
+        )
+        self._applied.append(applied)
         red = self._past.red.get(history.key(check), "")
         if check.verdict == Verdict.FAILED.value:
             red = check.started
-        check = replace(check, last_seen_red=red)
+        check = replace(check, last_seen_red=red, waiver=applied.sentence)
         self._checks[check.node] = check
         worst = check.worst_finding
-        self.ledger.append(
+        self._note(
             "check",
             node=check.node,
             ids=list(check.ids),
             row=check.row,
             verdict=check.verdict,
+            waiver=check.waiver,
             sentence=worst.sentence if worst else "",
             sources=[found.source for found in check.findings],
         )
 
-    @property
-    def missing(self) -> tuple[str, ...]:
-        return tuple(node for node in self._selected if node not in self._checks)
-
     def decide(self) -> Decision:
-        votes = [_vote(check) for check in self._checks.values() if not check.waiver]
         return decide(
-            votes,
+            [_vote(check) for check in self._checks.values()],
             Level(self._options.gate),
             interrupted=self.interrupted,
             configuration_error=self.broken,
-            missing=self.missing,
+            internal_error=bool(self._full),
+            missing=self._missing(),
         )
 
-    def close(self, decision: Decision) -> RunRecord:
-        """Write run.json, the ledger's end and the report; what can't be written is said."""
-        self._plant()
-        self.ledger.append("end", verdict=decision.verdict, exit_code=decision.exit_code)
-        self.ledger.close()
-        run = self._record(decision.verdict, decision.exit_code)
-        self._write(run)
-        if self._options.report == "html":
-            self._report(run)
-        leaks = self._canary.searches(self.folder)
-        if leaks:
-            names = ", ".join(sorted(path.name for path in leaks))
-            self.messages.append(f"a planted secret came through into {names}; do not publish them")
-        return replace(run, messages=tuple(self.messages))
+    def close(self, decision: Decision, canary_through: Callable[[str], str]) -> RunRecord:
+        """Write run.json, the ledger's end and the report; what can't be written is said.
 
-    def _report(self, run: RunRecord) -> None:
-        make_report(self.folder, run, self._past.before(run))
-        make_index(self._options.reports)
+        `canary_through` feeds a text to Allure's writer and gives back what it wrote.
+        """
+        self._plant(canary_through)
+        for said in self._waivers.messages(self._known, self._applied, self.started.date()):
+            self.say(said)
+        self._note("end", verdict=decision.verdict, exit_code=decision.exit_code)
+        run = self._record(decision.verdict, decision.exit_code)
+        try:
+            self.ledger.close()
+            run = replace(run, ledger_head=self.ledger.head)
+            self._write(run)
+            if self._options.report == "html":
+                make_report(self.folder, run, self._past.before(run))
+                make_index(self._options.reports)
+            return self._searched(run)
+        except OSError as error:
+            self._full = f"{self.folder} can't be written: {error.strerror or error}"
+        return replace(run, messages=(*run.messages, self._full))
+
+    @property
+    def incomplete_record(self) -> str:
+        """Why what was found could not all be written; "" where it was."""
+        return self._full
+
+    def _searched(self, run: RunRecord) -> RunRecord:
+        leaks = self.canary.searches(self.folder)
+        if not leaks:
+            return run
+        names = ", ".join(sorted(path.name for path in leaks))
+        leaked = f"a planted secret came through into {names}: do not publish this run"
+        self._full = leaked
+        told = replace(run, messages=(*run.messages, leaked))
+        self._write(told)
+        return told
+
+    def _note(self, kind: str, **fields: object) -> None:
+        """A ledger record; a disk that is full must not end the run, and is said at its end."""
+        try:
+            self.ledger.append(kind, **fields)
+        except OSError as error:
+            self._full = f"{self.ledger.path} can't be written: {error.strerror or error}"
+
+    def _census(self) -> census.Census:
+        return census.take(
+            self._suite, self._checks, self._asked.expression, self._asked.narrowed
+        )
 
     def _record(self, verdict: str, exit_code: int) -> RunRecord:
         checks = tuple(self._checks.values())
         return RunRecord(
             run=self.folder.name,
-            expression=self._expression,
+            expression=self._redactor.text(clean(self._asked.typed)),
             target=self._options.target,
             started=instant(self.started),
             finished=instant(datetime.now(UTC)),
             verdict=verdict,
             exit_code=exit_code,
             checks=checks,
-            partial=self.partial,
+            partial=self._census().partial,
             gate=self._options.gate,
-            messages=tuple(self.messages),
-            missing=self.missing,
+            messages=tuple(self._messages),
+            missing=() if verdict == "running" else self._missing(),
             ledger_head=self.ledger.head,
+            canaries=tuple(self._canaries),
             counts=_counts(checks),
         )
 
-    def _write(self, run: RunRecord) -> None:
-        run.write(self.folder / "run.json")
+    def _missing(self) -> tuple[str, ...]:
+        """What was selected, or belongs to the profile, and left no record."""
+        if STOPS in self._asked.narrowed:
+            return ()  # the rest was not to run
+        wanted = dict.fromkeys((*self._selected, *self._census().expected))
+        return census.missing(wanted, self._checks)
 
-    def _plant(self) -> None:
-        """Send the canary through the writers that have no other witness."""
-        self._canary.feed("ledger", lambda text: self.ledger.append("canary", text=text))
+    def _write(self, run: RunRecord) -> None:
+        try:
+            run.write(self.folder / "run.json")
+        except OSError as error:
+            self._full = f"{self.folder} can't be written: {error.strerror or error}"
+
+    def _plant(self, canary_through: Callable[[str], str]) -> None:
+        """Send the canary through each writer, and keep what came out."""
+        self.canary.feed("the ledger", lambda text: self._note("canary", text=text))
+        self.canary.feed("run.json", lambda text: self._canaries.append(self._redactor.text(text)))
+        self.canary.feed("allure", lambda text: self._canaries.append(canary_through(text)))
 
 
 def _vote(check: CheckRecord) -> Vote:
-    worst = check.worst_finding
-    return Vote(Level(check.level), Verdict(check.verdict), _cause(worst), " ".join(check.ids))
+    verdict = Verdict.WAIVED if check.waiver else Verdict(check.verdict)
+    return Vote(Level(check.level), verdict, _cause(check.worst_finding), " ".join(check.ids))
 
 
 def _cause(finding: FindingRecord | None) -> Verdict | None:
-    if finding is None or not finding.cause:
-        return None
-    return Verdict(finding.cause)
+    return Verdict(finding.cause) if finding is not None and finding.cause else None
 
 
 def _counts(checks: Iterable[CheckRecord]) -> tuple[tuple[str, int], ...]:

@@ -85,8 +85,13 @@ class RedactingWriter(AllureFileLogger):  # type: ignore[misc]
     @allure_commons.hookimpl
     def report_attached_data(self, body: str | bytes, file_name: str) -> None:
         text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-        safe = clean(self.redactor.text(text)).encode()
+        safe = self.redactor.text(clean(text)).encode()
         (self._report_dir / file_name).write_bytes(safe)
+
+    def canary(self, text: str) -> str:
+        """Write `text` as an attachment would be, and give back what stands in the file."""
+        self.report_attached_data(text, "canary.txt")
+        return (self._report_dir / "canary.txt").read_text("utf-8")
 
     def _write(self, item: Any) -> None:
         data = self.redactor.value(asdict(item, filter=lambda _, value: value or value is False))

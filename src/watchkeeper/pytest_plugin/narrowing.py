@@ -1,22 +1,20 @@
-"""Does a run cover its whole profile, or was it narrowed, and by what?"""
+"""Which options took checks away from a run?"""
 
 from __future__ import annotations
 
 import pytest
 
+from watchkeeper.pytest_plugin.account import STOPS
 
-def narrowed(config: pytest.Config) -> str:
-    """Why the run claims less than its profile: "narrowed by -k"; "" where it does not."""
+
+def narrowed(config: pytest.Config) -> tuple[str, ...]:
+    """The options that narrowed the run, as people type them: ("-k", "--lf")."""
     option = config.option
-    reasons = [
-        flag
-        for flag, given in (
-            ("-k", option.keyword),
-            ("--lf", getattr(option, "lf", False)),
-            ("-x", option.maxfail),
-            ("--deselect", option.deselect),
-            ("a path", config.args_source is not config.ArgsSource.TESTPATHS),
-        )
-        if given
-    ]
-    return f"narrowed by {', '.join(reasons)}" if reasons else ""
+    given = (
+        ("-k", option.keyword),
+        ("--lf", getattr(option, "lf", False)),
+        (STOPS, option.maxfail),
+        ("--deselect", option.deselect),
+        ("a path", config.args_source is not config.ArgsSource.TESTPATHS),
+    )
+    return tuple(flag for flag, used in given if used)

@@ -18,7 +18,7 @@ class Recorder:
         self.redactor = redactor
 
     def text(self, text: str) -> str:
-        return clean(self.redactor.text(text))
+        return self.redactor.text(clean(text))  # an escape inside a secret would hide it
 
     def finding(self, account: Account) -> FindingRecord:
         found = account.finding

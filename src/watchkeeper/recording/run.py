@@ -93,7 +93,8 @@ class RunRecord:
     `selected` are the node ids the run was to execute; one without a check is missing.
     `partial` says in words why the run claims less than its profile, "" where it does not.
     `messages` are findings of the run itself: census, waivers, lint, a crashed worker.
-    `ledger_head` is the hash of the ledger's last record.
+    `ledger_head` is the hash of the ledger's last record. `canaries` are the planted secrets as they
+    came out of each writer: redacted, or the run says so among its messages.
     """
 
     run: str
@@ -110,6 +111,7 @@ class RunRecord:
     messages: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     ledger_head: str = ""
+    canaries: tuple[str, ...] = ()
     counts: tuple[tuple[str, int], ...] = field(default=())
 
     def write(self, path: Path) -> None:
