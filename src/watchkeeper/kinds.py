@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from watchkeeper.changing.operators import ORDERS
 from watchkeeper.looking.probes import QUESTIONS
-from watchkeeper.targets import Kinds
+from watchkeeper.target_file import Kinds
 
 KINDS = Kinds(QUESTIONS, ORDERS)

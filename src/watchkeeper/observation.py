@@ -30,6 +30,10 @@ class Row:
                 return value
         raise KeyError(column)
 
+    def get(self, column: str) -> Scalar:
+        """The cell of `column`; None where it is empty or the row has none."""
+        return next((value for name, value in self.cells if name == column), None)
+
     def __contains__(self, column: object) -> bool:
         return any(name == column for name, _ in self.cells)
 
@@ -59,7 +63,7 @@ class Table:
 
 
 Value: TypeAlias = Scalar | Table
-"""What can be judged. None only as the empty cell of a row: a figure that says nothing is unknown."""
+"""What can be judged. None only as a row's empty cell: a figure that says nothing is unknown."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ class Observation:
     """A figure's value as it was seen.
 
     `value` in `unit` (None for text, yes/no, instants, lists and plain counts).
-    `no_data`: the system answered properly that there was nothing to measure (an average of no rows);
-    `value` is then 0 and counts for nothing.
+    `no_data`: the system answered properly that there was nothing to measure (an average of no
+    rows); `value` is then 0 and counts for nothing.
     """
 
     figure: str

@@ -28,6 +28,7 @@ from watchkeeper.meaning import (
     Tenses,
     Undo,
 )
+from watchkeeper.nouns import filled
 from watchkeeper.services import Model
 from watchkeeper.targets import (
     PERMISSIONS,
@@ -36,7 +37,6 @@ from watchkeeper.targets import (
     Permission,
     System,
     Target,
-    filled,
     services_in,
     unset_variables,
 )
@@ -358,7 +358,7 @@ def _look(system: System, noun: str, window_s: float | None) -> Look:
             f'"{noun}" can\'t be read over a time: {system.path.name} gives it neither '
             ":since nor {window.hours} nor at"
         )
-    if window_s is None and _needs_window(figure):
+    if window_s is None and needs_window(figure):
         raise PlanError(
             f'"{noun}" is read over a time; write for example "over the last 24 hours its …"'
         )
@@ -366,10 +366,10 @@ def _look(system: System, noun: str, window_s: float | None) -> Look:
 
 
 def _takes_window(figure: Figure) -> bool:
-    return figure.probe == "log" or figure.options.at is not None or _needs_window(figure)
+    return figure.probe == "log" or figure.options.at is not None or needs_window(figure)
 
 
-def _needs_window(figure: Figure) -> bool:
+def needs_window(figure: Figure) -> bool:
     asked = _dumped(figure.question)
     return ":since" in asked or "{window." in asked
 

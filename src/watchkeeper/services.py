@@ -6,19 +6,24 @@ These are the shapes of `services:` in targets/<system>.yml. Strings may hold `$
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
+    Tag,
     field_validator,
     model_validator,
 )
 
+from watchkeeper.errors import ConfigurationError
 from watchkeeper.units import duration_s
+from watchkeeper.yaml_file import YamlNode, nearest
 
 
 def spaced(name: str) -> str:
@@ -73,9 +78,9 @@ class TokenLogin(Model):
     post: str
     user: str
     password: SecretStr
-    token: str = ".access_token"
+    token: str = ".access_token"  # noqa: S105 - where the token stands, no token
     user_field: str = "username"
-    password_field: str = "password"
+    password_field: str = "password"  # noqa: S105 - the name of a field
     format: Literal["json", "form"] = "json"
 
 
@@ -86,8 +91,21 @@ class FormLogin(Model):
     user: str
     password: SecretStr
     user_field: str = "username"
-    password_field: str = "password"
+    password_field: str = "password"  # noqa: S105 - the name of a field
     csrf: str | None = None
+
+
+def _kind_of_login(login: object) -> str:
+    """Which shape a login is checked against, so that a complaint is about the one that was meant."""
+    if isinstance(login, Mapping):
+        return "token login" if "post" in login else "form login"
+    return "token login" if isinstance(login, TokenLogin) else "form login"
+
+
+Login = Annotated[
+    Annotated[TokenLogin, Tag("token login")] | Annotated[FormLogin, Tag("form login")],
+    Discriminator(_kind_of_login),
+]
 
 
 class Service(Model):
@@ -114,7 +132,7 @@ class Web(Service):
     token: SecretStr | None = None
     key: Key | None = None
     basic: Basic | None = None
-    login: TokenLogin | FormLogin | None = None
+    login: Login | None = None
     ca: str | None = None
 
     @field_validator("url")
@@ -164,15 +182,15 @@ class Process(Service):
     """Exactly one process on this machine: the one whose number stands in `pid_file`.
 
     `command`: a part of its command line, by which it is recognised; a process that has another is
-    never touched. `start`: the argument list that starts it (no shell), in the folder `in`, with the
-    variables `environment` and its output appended to `output`.
+    never touched. `start`: the argument list that starts it (no shell), in the folder `in`, with
+    the variables `environment` and its output appended to `output`.
     """
 
     pid_file: str
     command: str
     start: tuple[str, ...]
     in_: str
-    environment: dict[str, SecretStr] = {}
+    environment: dict[str, SecretStr] = Field(default_factory=dict)
     output: str | None = None
 
 
@@ -184,3 +202,17 @@ SERVICE_KINDS: dict[str, type[Service]] = {
     "pid file": Process,
 }
 """The key that tells a service's kind, to its shape."""
+
+
+def service_of(services: YamlNode, name: str, override: Mapping[str, Any]) -> Service:
+    """The service `name` of a target file, with what an environment overrides."""
+    data = {**services.mapping(name).plain(), **override}
+    kind = next((key for key in SERVICE_KINDS if key in data), None)
+    if kind is None:
+        raise ConfigurationError(
+            f'the service "{name}" does not say what it is, expected one of the keys: '
+            f"{', '.join(SERVICE_KINDS)}",
+            place=services.place(name),
+            hint=next((near for key in data if (near := nearest(key, SERVICE_KINDS))), ""),
+        )
+    return services.mapping(name).checked(SERVICE_KINDS[kind], data)

@@ -33,7 +33,7 @@ class YamlNode:
     data: CommentedMap
 
     def place(self, *keys: str | int) -> Place:
-        """Where the value under `keys` stands; where one is missing, the innermost that is there."""
+        """Where the value under `keys` stands; of a missing one, the innermost that is there."""
         node: Any = self.data
         line = node.lc.line + 1
         for key in keys:

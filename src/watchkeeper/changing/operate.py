@@ -9,9 +9,10 @@ from watchkeeper.changing.operator import Done, Operator
 from watchkeeper.changing.permission import closed_lock
 from watchkeeper.errors import OperationFailed, OperationRefused, OperationUnknown
 from watchkeeper.looking.observe import Observer
+from watchkeeper.nouns import filled
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.services import Model
-from watchkeeper.targets import Operation, Permission, Target, filled
+from watchkeeper.targets import Operation, Permission, Target
 
 
 class Hands:

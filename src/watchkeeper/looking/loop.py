@@ -1,8 +1,9 @@
-"""Where looks run: one event loop in one daemon thread, so that a hung driver can't hold the process."""
+"""Where looks run: one event loop in a daemon thread, so that no hung driver holds the process."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -32,10 +33,8 @@ class LookingLoop:
     def close(self) -> None:
         """Cancel what is under way and stop; what does not end in `CLOSING_S` is left behind."""
         done = asyncio.run_coroutine_threadsafe(_cancel_all(), self.loop)
-        try:
+        with contextlib.suppress(Exception):  # closing is best effort: the thread is a daemon
             done.result(CLOSING_S)
-        except (TimeoutError, Exception):  # noqa: S110 - closing is best effort
-            pass
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(CLOSING_S)
         if not self._thread.is_alive():

@@ -14,7 +14,7 @@ from watchkeeper.services import Model, Service
 
 S = TypeVar("S", bound=Service)
 T = TypeVar("T")
-Q = TypeVar("Q", bound=Model, contravariant=True)
+Q = TypeVar("Q", bound=Model, contravariant=True)  # noqa: PLC0105 - Q as in Question
 
 
 class Probe(Protocol[Q]):

@@ -112,8 +112,11 @@ _JOURNAL_BYTE = 18
 
 
 def _is_idle_wal(path: Path) -> bool:
-    with path.open("rb") as file:
-        header = file.read(_JOURNAL_BYTE + 1)
+    try:
+        with path.open("rb") as file:
+            header = file.read(_JOURNAL_BYTE + 1)
+    except OSError:  # opening it says why
+        return False
     wal = path.with_name(path.name + "-wal")
     return header[_JOURNAL_BYTE:] == bytes([_WAL_FORMAT]) and not wal.exists()
 

@@ -20,7 +20,6 @@ from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord, ins
 from watchkeeper.telling.report import make_index, make_report
 from watchkeeper.verdicts import Verdict
 
-
 STOPS = "-x"
 """The option that ends a run before its end; what it leaves out is not missing."""
 

@@ -24,7 +24,8 @@ from watchkeeper.pytest_plugin.options import Options
 from watchkeeper.pytest_plugin.words import DICTIONARY
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Redactor
-from watchkeeper.targets import REPLICA, System, Target, load_systems, variables_of
+from watchkeeper.target_file import load_systems
+from watchkeeper.targets import REPLICA, System, Target, variables_of
 from watchkeeper.yaml_file import nearest
 
 WATCH = pytest.StashKey["Watch"]()

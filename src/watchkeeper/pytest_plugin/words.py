@@ -14,7 +14,8 @@ from pytest_bdd.parsers import StepParser
 
 from watchkeeper.limits import parse_limit
 from watchkeeper.meaning import Meaning, Tenses, parse_tense
-from watchkeeper.targets import System, noun_pattern
+from watchkeeper.nouns import noun_pattern
+from watchkeeper.targets import System
 from watchkeeper.yaml_file import nearest
 
 F = TypeVar("F", bound=Callable[..., Meaning])

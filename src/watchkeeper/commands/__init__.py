@@ -1,0 +1,1 @@
+"""What the command `watchkeeper` can do, one module a command."""
