@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from watchkeeper.errors import CouldNotObserve
 from watchkeeper.limits import Limit
 from watchkeeper.meaning import (
     JUDGEMENTS,
@@ -40,9 +41,10 @@ from watchkeeper.targets import (
     services_in,
     unset_variables,
 )
+from watchkeeper.units import SECOND
 from watchkeeper.yaml_file import nearest
 
-_LATE = re.compile(r"\{(made|that|before|answer)\.[^}]+\}")
+_LATE = re.compile(r"\{((?:made|that|before|answer)\.[^}]+)\}")
 _BEFORE = re.compile(r"\{before\.([^}]+)\}")
 _HOUR_S = 3_600
 
@@ -76,7 +78,7 @@ class Look:
     @cached_property
     def question(self) -> Model:
         """The question with the sentence's texts and the window filled in."""
-        stands_for = dict(self.arguments)
+        stands_for = _quotable(self.figure, dict(self.arguments))
         if self.window_s is not None:
             stands_for["window.hours"] = f"{self.window_s / _HOUR_S:g}"
             stands_for["window.seconds"] = f"{self.window_s:g}"
@@ -136,12 +138,12 @@ class Scenario:
 
     @property
     def looks_ahead(self) -> Iterator[Look]:
-        """The looks that may be started before the scenario: those that nothing it does can change."""
+        """The looks that may be started before it: those that nothing it does can change."""
         if not self.only_looks:
             return
         for step in self.steps:
             for look in step.looks:
-                if not look.late and not look.figure.options.alone and not _waits(step.meaning):
+                if not look.late and not look.figure.alone and not _waits(step.meaning):
                     yield look
 
     @property
@@ -177,7 +179,7 @@ class Complaint:
 def plan(
     heading: Heading, written: Iterable[Written], systems: Mapping[str, System]
 ) -> Scenario | tuple[Complaint, ...]:
-    """The scenario, or everything that is wrong with it. `systems` by the name sentences call them."""
+    """The scenario, or everything that is wrong with it. `systems` by what sentences call them."""
     steps = tuple(written)
     system, complaints = _system(heading, steps, systems)
     if system is None:
@@ -233,11 +235,21 @@ def _step(
     looks = tuple(_looks(system, meaning, before))
     precondition = step.keyword == "Given" and isinstance(meaning, JUDGEMENTS)
     for limit in _limits(meaning):
-        if (limit.needs_before or limit.needs_after) and not (
-            operated or heading.permission != "looking"
-        ):
-            raise PlanError(f'"{limit.text}" compares with before, but nothing is done before')
+        if (limit.needs_before or limit.needs_after) and not operated:
+            raise PlanError(
+                f'"{limit.text}" compares with before, but nothing is done before; '
+                'an operation must come first: "When the operator …"'
+            )
+        _refuse_unsupported(limit)
     return Step(step, looks, precondition=precondition)
+
+
+def _refuse_unsupported(limit: Limit) -> None:
+    """Refuse what would be read and then not be kept: a limit half kept is a green lie."""
+    if limit.history is not None:
+        raise PlanError(f'"{limit.text}" compares with earlier values, which are not kept yet')
+    if limit.tolerating_s is not None:
+        raise PlanError(f'"{limit.text}" tolerates for a time, which only alerts can do')
 
 
 def _doing(system: System, heading: Heading, step: Written, verb: str) -> Step:
@@ -260,6 +272,12 @@ def _doing(system: System, heading: Heading, step: Written, verb: str) -> Step:
 
 
 def _looks(system: System, meaning: Meaning, before: tuple[Step, ...]) -> Iterator[Look]:
+    tense = getattr(meaning, "tense", None)
+    if tense is not None and tense.kind is Tenses.MEANWHILE:
+        raise PlanError(
+            '"meanwhile" needs something that is going on, and no sentence says that yet; '
+            'write for example "within 2 minutes"'
+        )
     if isinstance(meaning, Reading):
         yield from _reading(system, meaning, before)
     elif isinstance(meaning, Readings):
@@ -272,8 +290,11 @@ def _looks(system: System, meaning: Meaning, before: tuple[Step, ...]) -> Iterat
         look = _list(system, meaning.noun, _window_s(meaning))
         if isinstance(meaning, Contains):
             _known_columns(look, meaning.columns)
-        if isinstance(meaning, OneNew | Changed) and look.figure.options.key is None:
-            raise PlanError(f'the rows of "{meaning.noun}" have no key to tell them apart')
+        if isinstance(meaning, OneNew | Changed | Pick) and look.figure.options.key is None:
+            raise PlanError(
+                f'the rows of "{meaning.noun}" have no key to tell them apart; give it one in '
+                f"{system.path.name}: key: id"
+            )
         yield look
 
 
@@ -288,8 +309,6 @@ def _reading(system: System, reading: Reading, before: tuple[Step, ...]) -> Iter
         yield look
         unit = look.figure.unit
         if look.figure.options.measures == "duration":
-            from watchkeeper.units import SECOND  # noqa: PLC0415
-
             unit = SECOND
         words = look.figure.words
     misfit = limit.check(unit, words) if isinstance(reading.subject, Subject) else None
@@ -362,7 +381,29 @@ def _look(system: System, noun: str, window_s: float | None) -> Look:
         raise PlanError(
             f'"{noun}" is read over a time; write for example "over the last 24 hours its …"'
         )
-    return Look(noun, figure, named.arguments, window_s)
+    return Look(noun, _spoken(figure, dict(named.arguments)), named.arguments, window_s)
+
+
+def _spoken(figure: Figure, arguments: Mapping[str, str]) -> Figure:
+    """The figure with the sentence's texts filled into its jq and its `where`."""
+    if not arguments:
+        return figure
+    texts = _quotable(figure, arguments)
+    in_jq = {name: json.dumps(text, ensure_ascii=False)[1:-1] for name, text in arguments.items()}
+    options = figure.options
+    changes = {
+        "pick": filled(options.pick, in_jq),
+        "rows": filled(options.rows, in_jq),
+        "where": filled(options.where, texts if figure.probe == "sql" else in_jq),
+    }
+    return replace(figure, options=options.model_copy(update=changes))
+
+
+def _quotable(figure: Figure, texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts as they may stand between the quotes of SQL; as they are everywhere else."""
+    if figure.probe != "sql":
+        return dict(texts)
+    return {name: text.replace("'", "''") for name, text in texts.items()}
 
 
 def _takes_window(figure: Figure) -> bool:
@@ -413,12 +454,37 @@ def composed(figure: Figure, asked: Model, windowed: bool) -> Model:
 
 
 def bound(look: Look, target: Target, late: Mapping[str, str] | None = None) -> Model:
-    """The look's question with the target's variables and, late, what the scenario made filled in."""
+    """The look's question with the target's variables and, late, what the scenario made in it.
+
+    Raises CouldNotObserve where what it needs is not known.
+    """
     question = look.question
-    data = question.model_dump(by_alias=True, exclude_unset=False)
-    if late:
-        data = filled(data, late)
+    data = _data(question)
+    if look.late:
+        known = late or {}
+        missing = missing_late(question, known)
+        if missing:
+            raise CouldNotObserve("missing", f"{missing[0]} is not known")
+        data = filled(data, _quotable(look.figure, known))
     return type(question).model_validate(target.fill(data))
+
+
+def missing_late(asked: Model, known: Mapping[str, str]) -> tuple[str, ...]:
+    """What {made.x}, {that.x}, {before.x} and {answer.x} of `asked` nobody knows, for people."""
+    needed = dict.fromkeys(_LATE.findall(_dumped(asked)))
+    return tuple(_late_name(name) for name in needed if name not in known)
+
+
+def _late_name(placeholder: str) -> str:
+    """ "before.highest request id" as "highest request id before"."""
+    kind, _, name = placeholder.partition(".")
+    said = {
+        "made": "the {} that was to be made",
+        "that": "the {} of the new one",
+        "before": "the {} before the operation",
+        "answer": "the {} of the answer",
+    }
+    return said[kind].format(name)
 
 
 def services_needed(scenarios: Iterable[Scenario], target: Target) -> frozenset[str]:
@@ -446,9 +512,10 @@ def _data(question: Model) -> dict[str, Any]:
 
 
 def key_of(look: Look, question: Model) -> str:
-    """What makes two looks the same question."""
+    """What makes two looks the same question. A duration shares its look with no other figure."""
     window = f"{look.window_s:g}" if look.window_s is not None else ""
-    return f"{look.figure.probe} {window} {_dumped(question)}"
+    alone = f"alone {look.figure.name}" if look.figure.alone else ""
+    return f"{look.figure.probe} {window} {alone} {_dumped(question)}"
 
 
 def _dumped(question: Model) -> str:
@@ -464,5 +531,3 @@ def without_duplicates(looks: Iterable[Look]) -> tuple[Look, ...]:
     """`looks` without those that ask the same."""
     return tuple({key_of(look, look.question): look for look in looks}.values())
 
-
-__all__ = ["Complaint", "Heading", "Look", "PlanError", "Scenario", "Step", "Written", "plan"]

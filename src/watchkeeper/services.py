@@ -96,7 +96,7 @@ class FormLogin(Model):
 
 
 def _kind_of_login(login: object) -> str:
-    """Which shape a login is checked against, so that a complaint is about the one that was meant."""
+    """Which shape a login is checked against: a complaint is about the one that was meant."""
     if isinstance(login, Mapping):
         return "token login" if "post" in login else "form login"
     return "token login" if isinstance(login, TokenLogin) else "form login"

@@ -55,13 +55,19 @@ def load_system(path: Path, kinds: Kinds) -> System:
     services = node.mapping("services")
     for name in services.keys():  # noqa: SIM118 - YamlNode is no mapping
         service_of(services, name, {})
+    figures = _figures(node.mapping("figures"), each, kinds)
+    operations = _operations(node.mapping("operations"), each, kinds)
+    for figure in figures.values():
+        _known_services(figure.question, figure.place, services)
+    for operation in operations.values():
+        _known_services(operation.order, operation.place, services)
     return System(
         name=_text(node, "system"),
         called=_text(node, "called"),
         path=path,
         services=services,
-        figures=_figures(node.mapping("figures"), each, kinds),
-        operations=_operations(node.mapping("operations"), each, kinds),
+        figures=figures,
+        operations=operations,
         environments=_environments(node.mapping("environments"), services),
         runbook=_text(node, "runbook") if "runbook" in node.data else "",
     )
@@ -83,6 +89,17 @@ def load_systems(folder: Path, kinds: Kinds) -> Mapping[str, System]:
     return systems
 
 
+def _known_services(question: Model, place: Place, services: YamlNode) -> None:
+    known = services.keys()
+    for name in services_in(question):
+        if name not in known:
+            raise ConfigurationError(
+                f'there is no service "{name}"; there are: {", ".join(known)}',
+                place=place,
+                hint=nearest(name, known),
+            )
+
+
 def _text(node: YamlNode, key: str) -> str:
     value = node.data[key]
     if not isinstance(value, str) or not value.strip():
@@ -97,7 +114,7 @@ def _each(node: YamlNode) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
             name: {key: str(value) for key, value in (values or {}).items()}
             for name, values in node.mapping(noun).plain().items()
         }
-        for noun in node.keys()
+        for noun in node.keys()  # noqa: SIM118 - YamlNode is no mapping
     }
 
 
@@ -171,7 +188,7 @@ def _split(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is the question's (or order's) own, and what belongs to the figure (or operation).
 
-    `http: {get: …}` holds the whole question; `sql: SELECT …` is one field of it, its siblings others.
+    `http: {get: …}` holds the whole question; `sql: SELECT …` is one field, its siblings others.
     """
     if isinstance(data[kind], Mapping) and kind not in model.model_fields:
         return dict(data[kind]), {key: value for key, value in data.items() if key != kind}

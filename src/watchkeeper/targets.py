@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from watchkeeper.errors import ConfigurationError, Place
 from watchkeeper.nouns import Nouns
 from watchkeeper.services import Duration, Model, Service, service_of
-from watchkeeper.units import UNITS, Unit
+from watchkeeper.units import UNITS, Unit, unit_named
 from watchkeeper.yaml_file import YamlNode, nearest
 
 Permission = Literal["looking", "changes", "destroys"]
@@ -24,6 +24,7 @@ Permission = Literal["looking", "changes", "destroys"]
 PERMISSIONS: tuple[Permission, ...] = ("looking", "changes", "destroys")
 REPLICA = "replica"
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_PLACED = re.compile(r"\{(?:made|that|before|answer|window)\.")
 _JQ_DECIDES = re.compile(r"\b(if|def|reduce|foreach)\b")
 
 
@@ -61,18 +62,18 @@ class FigureOptions(Model):
     @field_validator("values", mode="before")
     @classmethod
     def _texts(cls, values: Any) -> Any:
-        return {str(k): v for k, v in values.items()} if isinstance(values, dict) else values
+        return _with_text_keys(values)
 
     @field_validator("counts_as", mode="before")
     @classmethod
     def _kinds(cls, kinds: Any) -> Any:
-        return {str(k): v for k, v in kinds.items()} if isinstance(kinds, dict) else kinds
+        return _with_text_keys(kinds)
 
     @field_validator("unit")
     @classmethod
     def _known(cls, unit: str | None) -> str | None:
         if unit is not None and unit not in UNITS and unit != "instant":
-            raise ValueError(f'no unit is called "{unit}"; there are: {", ".join(UNITS)}, instant')
+            return unit_named(unit).name  # raises, naming the nearest
         return unit
 
     @field_validator("pick", "rows")
@@ -83,6 +84,8 @@ class FigureOptions(Model):
                 "jq selects here and does not decide: one line, no if, def, reduce or foreach; "
                 "put what decides into targets/<system>.py"
             )
+        if program is not None and not _PLACED.search(program):
+            _compile(program)
         return program
 
     @model_validator(mode="after")
@@ -92,11 +95,30 @@ class FigureOptions(Model):
         return self
 
 
+def _with_text_keys(words: Any) -> Any:
+    """YAML's keys 200 and true as the words "200" and "yes"."""
+    if not isinstance(words, dict):
+        return words
+    return {{True: "yes", False: "no"}.get(k, str(k)) if isinstance(k, bool) else str(k): v
+            for k, v in words.items()}  # fmt: skip
+
+
+def _compile(program: str) -> None:
+    """Raises ValueError for what jq can't read; better here than at three in the morning."""
+    import jq  # noqa: PLC0415 - only what has a program pays for it
+
+    try:
+        jq.compile(program)
+    except ValueError as error:
+        problem = " ".join(str(error).splitlines()[0].removeprefix("jq: error: ").split())
+        raise ValueError(f"jq can't read {program}: {problem}") from None
+
+
 class OperationOptions(Model):
     """What an operation says beside its order.
 
     `answer`: names for parts of what the system answered, as jq. `inverse`: the operation that
-    undoes it. `touches`: the list of which it may change exactly the rows. `about`: for people.
+    undoes it. `about`: for people.
     """
 
     effect: Literal["changes", "destroys"]
@@ -135,6 +157,11 @@ class Figure:
         if isinstance(values, dict):
             return tuple(dict.fromkeys(values.values()))
         return values
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is never looked at beside other looks; so is every duration."""
+        return self.options.alone or self.options.measures == "duration"
 
     @property
     def is_availability(self) -> bool:

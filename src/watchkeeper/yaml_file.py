@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarfloat import ScalarFloat
 
 from watchkeeper.errors import ConfigurationError, Place
 
@@ -65,7 +67,9 @@ class YamlNode:
         for key in self.data:
             if not isinstance(key, str):
                 raise ConfigurationError(
-                    f"the key {key!r} is no text", place=self.place(key), hint="put it in quotes"
+                    f"the key {getattr(key, 'written', key)} is no text",
+                    place=self.place(key),
+                    hint="put it in quotes",
                 )
         return tuple(self.data)
 
@@ -91,32 +95,80 @@ class YamlNode:
             raise self._complaint(model, error) from None
 
     def _complaint(self, model: type[BaseModel], error: ValidationError) -> ConfigurationError:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = " / ".join(str(key) for key in first["loc"])
-        names = [field.alias or name for name, field in model.model_fields.items()]
+        # One complaint at a time; an unknown key first, as a misspelt one is also a missing one.
+        first = min(
+            error.errors(include_url=False, include_context=False),
+            key=lambda each: each["type"] != "extra_forbidden",
+        )
+        keys = self._keys_in(first["loc"])
+        where = " / ".join(keys)
         hint = ""
         if first["type"] == "extra_forbidden":
-            problem = f'unknown key "{first["loc"][-1]}"'
-            hint = nearest(str(first["loc"][-1]), names)
-            if len(first["loc"]) == 1:
+            names = [field.alias or name for name, field in model.model_fields.items()]
+            problem = f'unknown key "{keys[-1]}"'
+            if len(keys) == 1:
                 problem += f", expected one of: {', '.join(names)}"
+                hint = nearest(keys[-1], names)
         elif first["type"] == "missing":
             problem = f'"{where}" is missing'
+        elif first["type"] in _EXPECTED:
+            problem = f'"{where}" is {_kind(first["input"])}, expected {_EXPECTED[first["type"]]}'
+            if first["type"] == "string_type" and isinstance(first["input"], bool | int | float):
+                hint = "put it in quotes"
+        elif first["type"] == "literal_error":
+            problem = f'"{where}" {first["msg"].replace("Input should be", "should be")}'
         else:
-            message = first["msg"].removeprefix("Value error, ")
-            problem = f"{where}: {message}" if where else message
+            message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+            problem = f'"{where}": {message}' if where else message
         return ConfigurationError(problem, place=self.place(*first["loc"]), hint=hint)
+
+    def _keys_in(self, loc: Sequence[str | int]) -> list[str]:
+        """`loc` as it stands in the file: without the names that pydantic puts between keys."""
+        node: Any = self.data
+        keys = []
+        for number, key in enumerate(loc):
+            there = isinstance(node, CommentedMap) and key in node
+            there = there or (isinstance(node, CommentedSeq) and isinstance(key, int))
+            if there or number == len(loc) - 1:
+                keys.append(str(key))
+                node = node[key] if there else None
+        return keys
 
 
 def plain(value: Any) -> Any:
     """ruamel's data as plain Python data."""
     if isinstance(value, Mapping):
-        return {key: plain(each) for key, each in value.items()}
+        return {_plain_key(key): plain(each) for key, each in value.items()}
     if isinstance(value, list):
         return [plain(each) for each in value]
     if isinstance(value, float):
         return float(value)
     return str(value) if isinstance(value, str) else value
+
+
+def _plain_key(key: Any) -> Any:
+    """A key as it was written: 1.10 is "1.10", and not the number 1.1."""
+    return getattr(key, "written", key)
+
+
+class _AsWritten(RoundTripConstructor):
+    """Dates stay texts, since who reads them parses them strictly; numbers know their spelling."""
+
+    def construct_yaml_float(self, node: Any) -> Any:
+        number = super().construct_yaml_float(node)
+        if isinstance(number, ScalarFloat):
+            number.written = node.value  # type: ignore[attr-defined] # kept for _plain_key
+        return number
+
+    def construct_yaml_timestamp(self, node: Any, values: Any = None) -> Any:
+        return self.construct_scalar(node)
+
+
+for _tag, _construct in (
+    ("float", _AsWritten.construct_yaml_float),
+    ("timestamp", _AsWritten.construct_yaml_timestamp),
+):
+    _AsWritten.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
 
 
 def read_yaml(path: Path) -> YamlNode:
@@ -125,21 +177,32 @@ def read_yaml(path: Path) -> YamlNode:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         raise ConfigurationError("there is no such file", place=Place(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"can't be read: {error}", place=Place(path)) from error
-    try:
-        data = YAML(typ="rt").load(text)
-    except DuplicateKeyError as error:
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
         raise ConfigurationError(
-            _first_line(error.problem), place=_mark(path, error), hint="keep one of the two"
+            "is not UTF-8", place=Place(path, line), hint="save it with the encoding UTF-8"
+        ) from None
+    except OSError as error:
+        problem = f"can't be read: {error.strerror or error}"
+        raise ConfigurationError(problem, place=Place(path)) from error
+    parser = YAML(typ="rt")
+    parser.Constructor = _AsWritten
+    try:
+        data = parser.load(text)
+    except DuplicateKeyError as error:
+        key = re.search(r'duplicate key "(.*?)" with', str(error.problem))
+        problem = f'the key "{key[1]}" is there twice' if key else _first_line(error.problem)
+        raise ConfigurationError(
+            problem, place=_mark(path, error), hint="keep one of the two"
         ) from None
     except MarkedYAMLError as error:
-        hint = "indent with spaces, YAML allows no tabs" if "\\t" in str(error.problem) else ""
+        hint = "indent with spaces, YAML allows no tabs" if _tabbed(text, error) else ""
         raise ConfigurationError(
             f"is no YAML: {_first_line(error.problem)}", place=_mark(path, error), hint=hint
         ) from None
-    except (YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
-        raise ConfigurationError(f"is no YAML: {error}", place=Place(path)) from None
+    except (YAMLError, ValueError) as error:
+        problem = f"is no YAML: {_first_line(str(error))}"
+        raise ConfigurationError(problem, place=Place(path)) from None
     if not isinstance(data, CommentedMap):
         raise ConfigurationError(f"is {_kind(data)}, expected a mapping", place=Place(path))
     return YamlNode(path, data)
@@ -149,11 +212,40 @@ def _mark(path: Path, error: MarkedYAMLError) -> Place:
     return Place(path, error.problem_mark.line + 1 if error.problem_mark else None)
 
 
+def _tabbed(text: str, error: MarkedYAMLError) -> bool:
+    """Whether the line that the parser stopped at, or the one before it, is indented by a tab."""
+    at = error.problem_mark.line if error.problem_mark else 0
+    return any("\t" in line[: len(line) - len(line.lstrip())] for line in
+               text.splitlines()[max(at - 1, 0) : at + 1])  # fmt: skip
+
+
 def _first_line(text: str | None) -> str:
     return (text or "unreadable").splitlines()[0]
 
 
+_EXPECTED = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a mapping (name: value)",
+    "model_type": "a mapping (name: value)",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),  # before int, of which Python makes it a kind
+    (int, "a number"),
+    (float, "a number"),
+    (str, "a text"),
+    (Mapping, "a mapping"),
+    (Sequence, "a list"),
+)
+
+
 def _kind(value: Any) -> str:
+    """What a value is, without the value itself, which may be a secret."""
     if value is None:
         return "empty"
-    return "a list" if isinstance(value, list) else f"a {type(value).__name__}"
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), type(value).__name__)

@@ -99,7 +99,7 @@ def test_the_line_says_where_everything_is(shared: Replica) -> None:
         assert Path(env[name]).exists(), name
     for name in ("SONARR", "RADARR", "LIDARR", "TMDB"):
         assert env[f"{name}_URL"].startswith("http://127.0.0.1:")
-        assert len(env[f"{name}_KEY"]) >= 16  # noqa: PLR2004  as long as the services' own
+        assert len(env[f"{name}_KEY"]) >= 16
     assert env["MM_DB_URL"] == f"sqlite:///{env['MM_DB']}"
     assert all(is_open(port) for port in shared.ports())
 
@@ -115,7 +115,7 @@ def test_two_replicas_do_not_meet(shared: Replica, tmp_path: Path) -> None:
 def test_a_used_folder_is_refused(tmp_path: Path) -> None:
     """A folder that holds something is left alone; one line says so."""
     (tmp_path / "mine.txt").write_text("mine")
-    done = subprocess.run(  # noqa: S603  our own program
+    done = subprocess.run(
         [*COMMAND, str(tmp_path)],
         stdin=subprocess.PIPE,
         capture_output=True,
@@ -148,6 +148,7 @@ def test_closing_ends_what_somebody_else_started(tmp_path: Path) -> None:
         os.kill(before, signal.SIGTERM)
         wait_for(lambda pid=before: not is_alive(pid))
         own.append(replica.start_by_command(name))
+        wait_for(lambda name=name: replica.is_run_by(name, own[-1].pid))
         wait_for(lambda name=name: is_open(httpx.URL(replica.env[f"{name}_URL"]).port or 0))
         assert replica.pid(name) == own[-1].pid
     titles = [movie["title"] for movie in replica.arr("radarr", "/api/v3/movie").json()]
@@ -171,7 +172,7 @@ def test_a_signal_ends_it(tmp_path: Path, how: signal.Signals) -> None:
 
 def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
     """A parent that is killed takes the replica, its programs and its folder with it."""
-    parent = subprocess.Popen(  # noqa: S603  our own program
+    parent = subprocess.Popen(
         [
             sys.executable,
             "-c",
@@ -348,7 +349,7 @@ def test_the_tree_is_deployed_and_clean(replica: Replica) -> None:
 def test_last_nights_backup_is_whole(replica: Replica) -> None:
     """Seven nights are there; the newest is of the last 24 hours and sound."""
     found = sorted(Path(replica.env["MM_BACKUPS"]).glob("db_????????.db"))
-    assert len(found) == 7  # noqa: PLR2004  a week
+    assert len(found) == 7
     assert time.time() - found[-1].stat().st_mtime < timedelta_s(hours=24)
     with closing(sqlite3.connect(found[-1])) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -367,7 +368,7 @@ def test_the_services_refuse_strangers(replica: Replica) -> None:
         assert by_query.json()["version"]
     refused = HTTP.get(f"{replica.env['TMDB_URL']}/3/search/movie?query=The+Matrix")
     assert refused.status_code == httpx.codes.UNAUTHORIZED
-    assert refused.json()["status_code"] == 7  # noqa: PLR2004  TMDb's code for a wrong key
+    assert refused.json()["status_code"] == 7
 
 
 def test_an_alert_is_mailed_once_and_once_on_recovery(replica: Replica) -> None:
@@ -379,7 +380,7 @@ def test_an_alert_is_mailed_once_and_once_on_recovery(replica: Replica) -> None:
     assert [m.read_text().count("Service Down: lidarr") for m in messages.glob("*.eml")] == [1]
     replica.turn("lidarr down", on=False)
     replica.in_tree(python, "alert_check.py")
-    assert len(list(messages.glob("*.eml"))) == 2  # noqa: PLR2004  one down, one up
+    assert len(list(messages.glob("*.eml"))) == 2
 
 
 # The dials
@@ -404,7 +405,7 @@ def test_every_procedure_has_a_dial(replica: Replica) -> None:
     """Each of the 43 procedures can be reddened, and no dial names another."""
     known = {f"MM-{area}-{n}" for area, numbers in PROCEDURES.items() for n in numbers}
     red = {named.split(" ")[0] for dial in replica.dials() for named in dial["red"]}
-    assert len(known) == 43  # noqa: PLR2004  as the procedures' page counts them
+    assert len(known) == 43
     assert red == known
 
 
@@ -437,7 +438,7 @@ def unsound(path: Path) -> bool:
 
 
 def count(replica: Replica, where: str) -> object:
-    return rows(replica, f"SELECT COUNT(*) FROM requests WHERE {where}")[0][0]  # noqa: S608  the test's own words
+    return rows(replica, f"SELECT COUNT(*) FROM requests WHERE {where}")[0][0]
 
 
 def sent_share(replica: Replica) -> float:
@@ -503,7 +504,7 @@ OUTSIDE: dict[str, Callable[[Replica], bool]] = {
     ),
     "breaking bad is routed to radarr": lambda r: first_result(r)["service"] == "radarr",  # type: ignore[index]
     "classification is slow": lambda r: classify_s(r) > 1,
-    "success rate is low": lambda r: sent_share(r) < 0.8,  # noqa: PLR2004  the runbook's target
+    "success rate is low": lambda r: sent_share(r) < 0.8,
     "a request failed today": lambda r: count(r, f"status LIKE 'Failed%' AND {TODAY}") == 1,
     "a request has low confidence": lambda r: count(r, f"confidence_score = 0.41 AND {TODAY}") == 1,
     "log is silent": lambda r: log(r) == [],
@@ -529,9 +530,7 @@ OUTSIDE: dict[str, Callable[[Replica], bool]] = {
     "backup is stale": lambda r: (
         time.time() - newest_backup(r).stat().st_mtime > timedelta_s(hours=26)
     ),
-    "an old backup is kept": lambda r: (
-        len(list(Path(r.env["MM_BACKUPS"]).glob("*.db"))) == 8  # noqa: PLR2004  a week and one
-    ),
+    "an old backup is kept": lambda r: len(list(Path(r.env["MM_BACKUPS"]).glob("*.db"))) == 8,
 }
 
 
@@ -570,7 +569,7 @@ def made_and_processed(replica: Replica) -> str:
 
 def in_radarr(replica: Replica) -> bool:
     movies = replica.arr("radarr", "/api/v3/movie").json()
-    return any(movie["tmdbId"] == 603 for movie in movies)  # noqa: PLR2004  The Matrix
+    return any(movie["tmdbId"] == 603 for movie in movies)
 
 
 def old_reset(replica: Replica) -> tuple[object, object]:
@@ -662,7 +661,8 @@ def restart(replica: Replica) -> None:
     before = replica.pid("MM")
     os.kill(before, signal.SIGTERM)
     wait_for(lambda: not is_alive(before))
-    replica.start_by_command("MM")
+    mine = replica.start_by_command("MM")
+    wait_for(lambda: replica.is_run_by("MM", mine.pid))
     wait_for(lambda: not refused(replica.env["MM_URL"]))
 
 
@@ -787,7 +787,7 @@ def test_a_restart_by_its_command_mends_a_service(replica: Replica) -> None:
 def test_a_service_can_be_kept_from_coming_back(replica: Replica) -> None:
     """With the dial on, its start command ends with a message and exit status 1."""
     replica.turn("sonarr does not come back")
-    done = subprocess.run(  # noqa: S603  the replica's own start command
+    done = subprocess.run(
         shlex.split(replica.env["SONARR_START"]), capture_output=True, text=True, check=False
     )
     assert done.returncode == 1

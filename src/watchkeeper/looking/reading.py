@@ -76,28 +76,42 @@ def _value(figure: Figure, answer: Answer, window: Window | None) -> tuple[Value
         return _counted(options.counts_as, answer), False
     if answer.kind == "no data":
         return 0, True
-    if options.rows is not None:
-        return _counted_or_listed(figure, _table(figure, answer, window)), False
-    if isinstance(answer.value, Table):
-        if figure.is_list or (options.count and figure.probe != "sql"):
-            return _counted_or_listed(figure, answer.value), False
-        if options.pick is None:
-            return _only_cell(figure, answer.value)
+    table = _listed(figure, answer, window)
+    if table is not None:
+        return (table.total if options.count else _told_apart(table, options.key)), False
+    if isinstance(answer.value, Table) and options.pick is None:
+        return _only_cell(figure, answer.value)
     value = answer.value if options.pick is None else _picked(options.pick, answer.value)
     return _judged(figure, value), False
+
+
+def _listed(figure: Figure, answer: Answer, window: Window | None) -> Table | None:
+    """The answer as a list; None where the figure is one value."""
+    options = figure.options
+    if options.rows is not None:
+        return _table(figure, answer, window)
+    counted_here = options.count and figure.probe != "sql"  # SQL counts in the database
+    if not (figure.is_list or counted_here):
+        return None
+    if isinstance(answer.value, list | tuple):
+        return _table(figure, answer, window)
+    return answer.value if isinstance(answer.value, Table) else None
+
+
+def _told_apart(table: Table, key: str | None) -> Table:
+    """`table`, where each row has a `key`; else nobody can say which row is which."""
+    if key is not None and any(row.get(key) is None for row in table):
+        raise CouldNotObserve("missing", f"a row has no {key}, which tells the rows apart")
+    return table
 
 
 def _counted(counts_as: Mapping[str, str], answer: Answer) -> str:
     if answer.kind not in counts_as:
         raise CouldNotObserve(
             "unexpected",
-            f'answered "{answer.kind}", understood are: {", ".join(counts_as)}',
+            f'it answered "{answer.kind}", understood are: {", ".join(counts_as)}',
         )
     return counts_as[answer.kind]
-
-
-def _counted_or_listed(figure: Figure, table: Table) -> int | Table:
-    return table.total if figure.options.count else table
 
 
 def _only_cell(figure: Figure, table: Table) -> tuple[Value, bool]:
@@ -107,7 +121,7 @@ def _only_cell(figure: Figure, table: Table) -> tuple[Value, bool]:
     if table.total > 1 or len(table.rows[0].cells) != 1:
         raise CouldNotObserve(
             "unexpected",
-            f"gave {table.total} rows of {len(table.rows[0].cells)} columns, expected one value",
+            f"it gave {table.total:,} rows of {len(table.rows[0].cells)} columns, expected one value",
         )
     cell = table.rows[0].cells[0][1]
     return (0, True) if cell is None else (_judged(figure, cell), False)
@@ -129,7 +143,7 @@ def _jq(program: str, value: object) -> list[Any]:
 
 def _jsonable(value: object) -> Any:
     if isinstance(value, Table):
-        return [dict(row.cells) | {} for row in value.rows]
+        return [_jsonable(dict(row.cells)) for row in value.rows]
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -149,10 +163,14 @@ def _picked(program: str, value: object) -> object:
 
 
 def _table(figure: Figure, answer: Answer, window: Window | None) -> Table:
-    rows = [_row(each) for each in _jq(figure.options.rows or ".[]", answer.value)]
+    program = figure.options.rows or ".[]"
+    if program.lstrip().startswith(".[]") and isinstance(answer.value, Mapping):
+        # jq would take the values of {"error": "…"} for rows.
+        raise CouldNotObserve("unexpected", "it answered a mapping, expected a list")
+    rows = [_row(each) for each in _jq(program, answer.value)]
     if figure.options.where:
         kept = f"select({figure.options.where})"
-        rows = [row for row in rows if _jq(kept, dict(row.cells))]
+        rows = [row for row in rows if _jq(kept, dict(row.cells))]  # an empty result: not one
     if window is not None and figure.options.at is not None:
         rows = list(_within(rows, figure.options.at, window))
     rows = _sorted(rows, figure)
@@ -173,7 +191,7 @@ def _scalar(value: Any) -> Scalar:
 
 def _within(rows: Iterable[Row], column: str, window: Window) -> Iterable[Row]:
     for row in rows:
-        moment = instant_of(row[column] if column in row else None)
+        moment = instant_of(row.get(column))
         if window.since <= moment < window.until:
             yield row
 
@@ -182,10 +200,10 @@ def _sorted(rows: list[Row], figure: Figure) -> list[Row]:
     options = figure.options
     if options.newest_first and options.at:
         column = options.at
-        return sorted(rows, key=lambda row: instant_of(row[column]), reverse=True)
+        return sorted(rows, key=lambda row: instant_of(row.get(column)), reverse=True)
     if options.lowest_first:
         lowest = options.lowest_first
-        return sorted(rows, key=lambda row: _number(row[lowest]))
+        return sorted(rows, key=lambda row: _number(row.get(lowest)))
     return rows
 
 
@@ -195,21 +213,23 @@ def _number(value: object) -> float:
 
 def instant_of(value: object) -> datetime:
     """`value` as an instant in UTC; without a zone it is UTC. Raises CouldNotObserve."""
+    moment = value
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
         except ValueError:
             raise CouldNotObserve("unexpected", f'"{value[:SHOWN]}" is no instant') from None
-    if not isinstance(value, datetime):
-        raise CouldNotObserve("unexpected", f"{str(value)[:SHOWN]} is no instant")
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if not isinstance(moment, datetime):
+        said = "an empty field" if value is None else str(value)[:SHOWN]
+        raise CouldNotObserve("unexpected", f"{said} is no instant")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _judged(figure: Figure, value: object) -> Value:
     """A single value, checked against what the figure may say."""
     if value is None or value == "" or isinstance(value, Mapping | list | tuple | Table):
-        shape = "nothing" if value in (None, "") else f"a {_shape(value)}"
-        raise CouldNotObserve("missing", f"said {shape}, expected one value")
+        shape = "nothing" if value is None or value == "" else f"a {_shape(value)}"
+        raise CouldNotObserve("missing", f"it said {shape}, expected one value")
     if figure.options.unit == "instant":
         return instant_of(value)
     if figure.options.values is not None:
@@ -217,10 +237,10 @@ def _judged(figure: Figure, value: object) -> Value:
     if figure.unit is not None:
         return _checked_number(value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise CouldNotObserve("not a number", f"said {value}, expected a number")
+        raise CouldNotObserve("not a number", f"it said {value}, expected a number")
     if isinstance(value, bool | int | float | str | datetime):
         return value
-    raise CouldNotObserve("unexpected", f"said a {_shape(value)}")
+    raise CouldNotObserve("unexpected", f"it said a {_shape(value)}")
 
 
 def _word(figure: Figure, value: object) -> str:
@@ -231,15 +251,15 @@ def _word(figure: Figure, value: object) -> str:
     if values is not None and not isinstance(values, dict) and said in values:
         return said
     raise CouldNotObserve(
-        "unexpected", f'said "{said[:SHOWN]}", understood are: {", ".join(values or ())}'
+        "unexpected", f'it said "{said[:SHOWN]}", understood are: {", ".join(values or ())}'
     )
 
 
 def _checked_number(value: object) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CouldNotObserve("not a number", f'said "{str(value)[:SHOWN]}", expected a number')
+        raise CouldNotObserve("not a number", f'it said "{str(value)[:SHOWN]}", expected a number')
     if not math.isfinite(value):
-        raise CouldNotObserve("not a number", f"said {value}, expected a number")
+        raise CouldNotObserve("not a number", f"it said {value}, expected a number")
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from watchkeeper.deciding import census
 from watchkeeper.deciding.gate import Decision, Level, Vote, decide
 from watchkeeper.deciding.waivers import Applied, Waivers
 from watchkeeper.errors import ConfigurationError
+from watchkeeper.pytest_plugin.allure_bridge import RedactingWriter
 from watchkeeper.pytest_plugin.options import Options
 from watchkeeper.recording import history
 from watchkeeper.recording.ledger import Ledger
@@ -65,13 +66,19 @@ class Account:
     """The run as it grows. One process keeps it: the only one, or the one that leads the workers."""
 
     def __init__(
-        self, folder: Path, options: Options, asked: Asked, redactor: Redactor, waivers: Waivers
+        self,
+        folder: Path,
+        options: Options,
+        asked: Asked,
+        redactor: Redactor,
+        waivers: Waivers,
+        canary: Canary,
     ) -> None:
         self.folder = folder
         self.started = datetime.now(UTC)
         self.interrupted = False
         self.broken = False
-        self.canary = Canary.planted_in(redactor)
+        self.canary = canary
         self._messages: list[str] = []
         self._options = options
         self._asked = asked
@@ -146,12 +153,12 @@ class Account:
             missing=self._missing(),
         )
 
-    def close(self, decision: Decision, canary_through: Callable[[str], str]) -> RunRecord:
+    def close(self, decision: Decision, writer: RedactingWriter | None) -> RunRecord:
         """Write run.json, the ledger's end and the report; what can't be written is said.
 
-        `canary_through` feeds a text to Allure's writer and gives back what it wrote.
+        `writer` is this process' own of Allure's files; None where only workers have one.
         """
-        self._plant(canary_through)
+        self._plant(writer)
         for said in self._waivers.messages(self._known, self._applied, self.started.date()):
             self.say(said)
         self._note("end", verdict=decision.verdict, exit_code=decision.exit_code)
@@ -169,7 +176,7 @@ class Account:
         return replace(run, messages=(*run.messages, self._full))
 
     @property
-    def incomplete_record(self) -> str:
+    def unwritten(self) -> str:
         """Why what was found could not all be written; "" where it was."""
         return self._full
 
@@ -229,11 +236,13 @@ class Account:
         except OSError as error:
             self._full = f"{self.folder} can't be written: {error.strerror or error}"
 
-    def _plant(self, canary_through: Callable[[str], str]) -> None:
-        """Send the canary through each writer, and keep what came out."""
-        self.canary.feed("the ledger", lambda text: self._note("canary", text=text))
-        self.canary.feed("run.json", lambda text: self._canaries.append(self._redactor.text(text)))
-        self.canary.feed("allure", lambda text: self._canaries.append(canary_through(text)))
+    def _plant(self, writer: RedactingWriter | None) -> None:
+        """Send the canary through each writer, and keep what came out of it."""
+        came_out = self._canaries.append
+        self.canary.feed("ledger", lambda text: self._note("canary", text=text))
+        self.canary.feed("run.json", lambda text: came_out(self._redactor.text(text)))
+        if writer is not None:
+            self.canary.feed("allure", lambda text: came_out(writer.canary(text, "canary.txt")))
 
 
 def _vote(check: CheckRecord) -> Vote:

@@ -88,10 +88,10 @@ class RedactingWriter(AllureFileLogger):  # type: ignore[misc]
         safe = self.redactor.text(clean(text)).encode()
         (self._report_dir / file_name).write_bytes(safe)
 
-    def canary(self, text: str) -> str:
+    def canary(self, text: str, name: str) -> str:
         """Write `text` as an attachment would be, and give back what stands in the file."""
-        self.report_attached_data(text, "canary.txt")
-        return (self._report_dir / "canary.txt").read_text("utf-8")
+        self.report_attached_data(text, name)
+        return str((self._report_dir / name).read_text("utf-8"))
 
     def _write(self, item: Any) -> None:
         data = self.redactor.value(asdict(item, filter=lambda _, value: value or value is False))

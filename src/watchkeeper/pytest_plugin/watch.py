@@ -86,6 +86,13 @@ class Watch:
             self._open(slug, target, ledger)
         self._turn_dials()
 
+    def left_out(self, node: str) -> str:
+        """Why the scenario does not apply at this target; "" where it does."""
+        scenario = self._scenarios[self._order[node]]
+        target = self._observers[scenario.system.slug].target
+        leaves_out = target.environment.options.leaves_out
+        return next((leaves_out[each] for each in scenario.ids if each in leaves_out), "")
+
     def perform(self, node: str, following: str | None = None) -> Performance:
         """The performance of the scenario `node`, with the looks of those after it under way.
 

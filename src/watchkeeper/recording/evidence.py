@@ -55,15 +55,19 @@ class Recorder:
             duration_s,
         )
 
-    def broken(
-        self, scenario: Scenario, reason: str, node: str, started: datetime, duration_s: float
+    def unperformed(
+        self,
+        scenario: Scenario,
+        verdict: Verdict,
+        reason: str,
+        node: str,
+        started: datetime,
+        duration_s: float,
     ) -> CheckRecord:
-        """The record of a scenario that could not be run: nobody knows how the system is."""
-        finding = Finding(
-            scenario.name, Verdict.UNKNOWN, reason, str(scenario.path), started, duration_s
-        )
+        """The record of a scenario that did not run: left out here, or nobody knows how it is."""
+        finding = Finding(scenario.name, verdict, reason, str(scenario.path), started, duration_s)
         record = self.finding(Account(finding, "Given"))
-        return self._check(scenario, Verdict.UNKNOWN, (record,), node, started, duration_s)
+        return self._check(scenario, verdict, (record,), node, started, duration_s)
 
     def _check(
         self,

@@ -1,0 +1,229 @@
+"""How a run of scenarios begins and ends, in the one process or in the one that leads."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watchkeeper.deciding.census import Entry
+from watchkeeper.deciding.gate import EXIT_INTERNAL
+from watchkeeper.deciding.waivers import Waivers, load
+from watchkeeper.errors import ConfigurationError, WatchkeeperError
+from watchkeeper.plan import Scenario
+from watchkeeper.pytest_plugin import allure_bridge
+from watchkeeper.pytest_plugin.account import Account, Asked, run_folder
+from watchkeeper.pytest_plugin.collecting import PLAN
+from watchkeeper.pytest_plugin.narrowing import narrowed
+from watchkeeper.pytest_plugin.options import Options
+from watchkeeper.pytest_plugin.printing import plan_text
+from watchkeeper.pytest_plugin.state import (
+    ACCOUNT,
+    LEDGER,
+    REFUSAL,
+    RUN,
+    SUITE,
+    WRITER,
+    is_worker,
+)
+from watchkeeper.pytest_plugin.watch import WATCH, Watch
+from watchkeeper.pytest_plugin.workers import CANARY, FOLDER, RUN_FOLDER
+from watchkeeper.recording.ledger import Ledger
+from watchkeeper.recording.redaction import Canary
+from watchkeeper.recording.run import CheckRecord
+from watchkeeper.targets import REPLICA
+from watchkeeper.telling.summary import tell
+
+DIGEST_LENGTH = 12
+"""Characters of a plan's digest: enough that no other plan has it by chance."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Remember the whole suite, before -m, -k and --lf take anything away."""
+    config.stash[SUITE] = [(item.nodeid, item.stash[PLAN]) for item in items if PLAN in item.stash]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    selected = [(item.nodeid, item.stash[PLAN]) for item in session.items if PLAN in item.stash]
+    if not selected or config.option.collectonly:
+        return
+    if len(selected) == len(session.items):
+        our_own_words(config)
+    watch = config.stash[WATCH]
+    if watch.options.plan:
+        _print_plan(selected, watch.options)
+        session.items.clear()
+        return
+    try:
+        _begin(config, watch, selected)
+    except WatchkeeperError as error:
+        _end(config)
+        if not is_worker(config):
+            raise pytest.UsageError(str(error)) from None
+        config.stash[REFUSAL] = str(error)
+
+
+def _print_plan(selected: Sequence[tuple[str, Scenario]], options: Options) -> None:
+    text = plan_text([scenario for _, scenario in selected], options)
+    print(text)
+    print(f"digest: {digest_of(selected, options)}")
+
+
+def digest_of(selected: Sequence[tuple[str, Scenario]], options: Options) -> str:
+    """What a reviewed plan is known by: the same sentences, questions, orders and target."""
+    text = plan_text([scenario for _, scenario in selected], options)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def our_own_words(config: pytest.Config) -> None:
+    """A finding is told once, in the table: no traceback of it and no list of node ids."""
+    if config.option.tbstyle == "auto":
+        config.option.tbstyle = "no"
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    chosen = any(str(each).startswith("-r") for each in config.invocation_params.args)
+    if reporter is not None and not chosen:
+        reporter.reportchars = ""
+
+
+def _begin(config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]) -> None:
+    _refuse_unreviewed(config, watch.options, selected)
+    # A scheduler ends a run by SIGTERM; what was found until then is reported all the same.
+    signal.signal(signal.SIGTERM, _interrupt)
+    folder, ledger = _recording(config, watch, selected)
+    config.stash[WRITER] = allure_bridge.install(config, folder / "allure-results", watch.redactor)
+    watch.begin(selected, ledger)
+
+
+def _refuse_unreviewed(
+    config: pytest.Config, options: Options, selected: Sequence[tuple[str, Scenario]]
+) -> None:
+    """Outside replicas: no changes from several processes, nothing destroyed without its digest."""
+    if options.target == REPLICA or options.allow == "looking":
+        return
+    changing = [scenario for _, scenario in selected if not scenario.only_looks]
+    if changing and is_worker(config):
+        raise ConfigurationError(
+            f'"{changing[0].name}" changes {options.target}, and -n runs several at once',
+            hint="run without -n: one thing at a time touches a system",
+        )
+    destroys = options.allow == "destroys" and any(s.permission == "destroys" for s in changing)
+    if destroys and options.digest != digest_of(selected, options):
+        raise ConfigurationError(
+            f"this run destroys something at {options.target}, and "
+            + ("its plan is not the one of that --digest" if options.digest else "has no --digest"),
+            hint="read what the same command prints with --plan, then give its digest",
+        )
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt(f"signal {signum}")
+
+
+def _recording(
+    config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]
+) -> tuple[Path, Ledger]:
+    """Where this process writes: the run's folder and a ledger of its own."""
+    if is_worker(config):
+        given: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+        folder = Path(given[FOLDER])
+        ledger = Ledger.open(folder / f"ledger-{given['workerid']}.jsonl", watch.redactor)
+        config.stash[LEDGER] = ledger
+        watch.redactor.add(given[CANARY])
+        return folder, ledger
+    account = account_of(config)
+    suite = config.stash.get(SUITE, [])
+    account.select(
+        [node for node, _ in selected],
+        [Entry(node, frozenset(scenario.tags)) for node, scenario in suite],
+        [(each, scenario.row) for _, scenario in suite for each in scenario.ids],
+    )
+    return account.folder, account.ledger
+
+
+def account_of(config: pytest.Config) -> Account:
+    """The run's account, begun when it is first needed: a run without scenarios leaves none."""
+    if ACCOUNT not in config.stash:
+        watch = config.stash[WATCH]
+        path = config.rootpath / "waivers.yml"
+        waivers = load(path) if path.exists() else Waivers()
+        given = config.stash.get(RUN_FOLDER, None)
+        folder = given.folder if given is not None else run_folder(watch.options.reports)
+        canary = given.canary if given is not None else Canary.planted_in(watch.redactor)
+        watch.redactor.add(canary.marker)
+        asked = Asked(_typed(config), config.option.markexpr, narrowed(config))
+        config.stash[ACCOUNT] = Account(
+            folder, watch.options, asked, watch.redactor, waivers, canary
+        )
+    return config.stash[ACCOUNT]
+
+
+def _typed(config: pytest.Config) -> str:
+    """What was asked for, as it was typed: "-m daily"."""
+    return " ".join(str(argument) for argument in config.invocation_params.args)
+
+
+class Leader:
+    """The process that keeps the account; workers send their records with their reports."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = getattr(report, "watchkeeper", None)
+        if data is not None:
+            account_of(self._config).add(CheckRecord.read(data))
+
+    def pytest_keyboard_interrupt(self) -> None:
+        if ACCOUNT in self._config.stash:
+            self._config.stash[ACCOUNT].interrupted = True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    config = session.config
+    if is_worker(config) and WRITER in config.stash:
+        _plant_in_worker(config)
+    _end(config)
+    if is_worker(config) or ACCOUNT not in config.stash:
+        return
+    account = config.stash[ACCOUNT]
+    account.broken = account.broken or _collection_broke(session)
+    decision = account.decide()
+    config.stash[RUN] = account.close(decision, config.stash.get(WRITER, None))
+    if exitstatus not in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+        session.exitstatus = EXIT_INTERNAL if account.unwritten else decision.exit_code
+
+
+def _plant_in_worker(config: pytest.Config) -> None:
+    """The leader's canary goes through this worker's writers too; the leader searches for it."""
+    given: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    config.stash[WRITER].canary(f"canary {given[CANARY]}", f"canary-{given['workerid']}.txt")
+    config.stash[LEDGER].append("canary", text=given[CANARY])
+
+
+def _collection_broke(session: pytest.Session) -> bool:
+    reporter: Any = session.config.pluginmanager.getplugin("terminalreporter")
+    return bool(reporter is not None and reporter.stats.get("error"))
+
+
+def _end(config: pytest.Config) -> None:
+    config.stash[WATCH].end()
+    if LEDGER in config.stash:
+        config.stash[LEDGER].close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    if RUN not in config.stash:
+        return
+    folder = config.stash[ACCOUNT].folder
+    report = folder / "report.html"
+    sys.stdout.flush()
+    tell(config.stash[RUN], report if report.exists() else folder / "run.json")

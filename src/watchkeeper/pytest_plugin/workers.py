@@ -1,0 +1,79 @@
+"""xdist: where workers are told of the run, and what the leading process hears of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watchkeeper.errors import WatchkeeperError
+from watchkeeper.pytest_plugin.account import Account, run_folder
+from watchkeeper.pytest_plugin.watch import WATCH
+from watchkeeper.recording.redaction import Canary
+
+FOLDER = "watchkeeper_folder"
+CANARY = "watchkeeper_canary"
+"""The keys under which workers are told where results go, and which secret must not come through."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all processes of a run share."""
+
+    folder: Path
+    canary: Canary
+
+
+RUN_FOLDER = pytest.StashKey[Shared]()
+
+
+class Workers:
+    """Hooks of the leading process. `account_of` gives the run's account, `quiet` our own words."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        account_of: Callable[[pytest.Config], Account],
+        quiet: Callable[[pytest.Config], None],
+    ) -> None:
+        self._config = config
+        self._account_of = account_of
+        self._quiet = quiet
+        self._begun = False
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        if RUN_FOLDER not in self._config.stash:
+            try:
+                folder = run_folder(self._config.stash[WATCH].options.reports)
+            except WatchkeeperError as error:
+                raise pytest.UsageError(str(error)) from None
+            canary = Canary(f"canary-{secrets.token_hex(12)}")
+            self._config.stash[RUN_FOLDER] = Shared(folder, canary)
+        shared = self._config.stash[RUN_FOLDER]
+        node.workerinput[FOLDER] = str(shared.folder)
+        node.workerinput[CANARY] = shared.canary.marker
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        scenarios = [each for each in ids if ".feature::" in each]
+        if scenarios:
+            self._begun = True
+            self._account_of(self._config).select(scenarios)
+            if len(scenarios) == len(ids):
+                self._quiet(self._config)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        if error and self._begun:
+            self._account_of(self._config).say(f"worker {node.gateway.id} crashed: {error}")
+
+    def pytest_unconfigure(self) -> None:
+        """A run without scenarios leaves no folder behind."""
+        shared = self._config.stash.get(RUN_FOLDER, None)
+        if shared is not None and not self._begun and not any(shared.folder.iterdir()):
+            shared.folder.rmdir()
