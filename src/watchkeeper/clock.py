@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,10 @@ class Clock:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for `seconds` of this clock; a drill's clock moves on instead."""
+        time.sleep(seconds)
 
 
 @dataclass(frozen=True)

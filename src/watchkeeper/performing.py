@@ -102,6 +102,7 @@ class Performance:
         self._undo: list[tuple[Step, bool]] = []
         self._began = observer.clock.now()
         self._operated = False
+        self._acted = False
 
     @property
     def verdict(self) -> Verdict:
@@ -120,6 +121,8 @@ class Performance:
 
     def finish(self) -> None:
         """Undo what is to be undone, whatever happened before, and record how that went."""
+        if not self._acted:
+            return  # whatever was refused changed nothing, and there is nothing to undo
         bad = self.verdict not in GOOD
         for step, only_on_failure in reversed(self._undo):
             if only_on_failure and not bad:
@@ -434,7 +437,9 @@ class Performance:
                 late=self._memory.late(),
             )
         except (OperationRefused, OperationFailed, OperationUnknown) as error:
+            self._acted = self._acted or not isinstance(error, OperationRefused)
             raise Stopped(_undone(step, error, started)) from error
+        self._acted = True
         self._remember(step, done)
         note = done.note or done.outcome
         told = step.operation.name + (f": {note}" if note else "")

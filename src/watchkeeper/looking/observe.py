@@ -8,10 +8,13 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from watchkeeper.clock import Clock, Window
 from watchkeeper.errors import ConfigurationError, CouldNotObserve
@@ -38,10 +41,17 @@ POLL_S = (0.1, 2.0)
 """How soon a tense looks again: at first, and at most."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Asked:
+    """A question under way or answered; `began_s`: when its look began, by the monotonic clock."""
+
     answer: Future[Answer]
-    asked_at: float
+    began_s: float | None = None
+
+    def older_than(self, seconds: float) -> bool:
+        if not self.answer.done() or self.began_s is None:
+            return False
+        return time.monotonic() - self.began_s > seconds
 
 
 class Observer:
@@ -83,19 +93,18 @@ class Observer:
 
     def ahead(self, looks: Iterable[Look]) -> None:
         """Start `looks` now, each distinct question once, so that judging finds them done."""
-        new: list[tuple[str, Model, Look, Future[Answer]]] = []
+        new: list[tuple[Model, Look, _Asked]] = []
         for look in looks:
             question, key = self._question(look, None)
             if key not in self._asked:
-                future: Future[Answer] = Future()
-                self._asked[key] = _Asked(future, time.monotonic())
-                new.append((key, question, look, future))
+                asked = self._asked[key] = _Asked(Future())
+                new.append((question, look, asked))
         if new:
             self._looking.loop.call_soon_threadsafe(self._start_all, new)
 
-    def _start_all(self, new: list[tuple[str, Model, Look, Future[Answer]]]) -> None:
-        for _, question, look, future in new:
-            task = asyncio.ensure_future(self._look(look, question, future))
+    def _start_all(self, new: list[tuple[Model, Look, _Asked]]) -> None:
+        for question, look, asked in new:
+            task = asyncio.ensure_future(self._look(look, question, asked))
             task.add_done_callback(_retrieved)
 
     def now(
@@ -103,24 +112,19 @@ class Observer:
     ) -> Observation:
         """What `look` sees: the answer started ahead, where it is not too old, else a new one.
 
-        Raises CouldNotObserve. One that is blocked by its service being down carries the
-        availability figure's sentence as `BlockedByService`.
+        Raises CouldNotObserve.
         """
-        question, key = self._question(look, late)
+        try:
+            question, key = self._question(look, late)
+        except (ConfigurationError, ValidationError) as error:
+            raise CouldNotObserve("configuration", _in_one_line(error)) from None
         asked = self._asked.get(key)
-        old = asked is not None and (
-            asked.answer.done()
-            and time.monotonic() - asked.asked_at > duration_s(look.figure.options.max_age)
-        )
-        if asked is None or fresh or old:
-            future: Future[Answer] = Future()
-            asked = self._asked[key] = _Asked(future, time.monotonic())
-            self._looking.loop.call_soon_threadsafe(
-                self._start_all, [(key, question, look, future)]
-            )
-        return self._observation(look, question, asked)
+        if asked is None or fresh or asked.older_than(duration_s(look.figure.options.max_age)):
+            asked = self._asked[key] = _Asked(Future())
+            self._looking.loop.call_soon_threadsafe(self._start_all, [(question, look, asked)])
+        return self._observation(look, asked)
 
-    def _observation(self, look: Look, question: Model, asked: _Asked) -> Observation:
+    def _observation(self, look: Look, asked: _Asked) -> Observation:
         figure = look.figure
         try:
             answer = asked.answer.result()
@@ -130,8 +134,8 @@ class Observer:
             raise
         return read(figure, look.noun, answer, self._window(look, answer.at))
 
-    def availability(self, look: Look) -> tuple[Figure, Observation] | None:
-        """The availability figure of the first service that `look` asks, and what it says now.
+    def availability(self, look: Look, *, fresh: bool) -> tuple[Figure, Observation] | None:
+        """The availability figure of the first service that `look` asks, and what it says.
 
         None where the service has none, or where that too could not be observed.
         """
@@ -140,18 +144,17 @@ class Observer:
             if figure is None or figure.name == look.figure.name:
                 return None
             try:
-                return figure, self.now(Look(figure.name, figure, ()))
+                return figure, self.now(Look(figure.name, figure, ()), fresh=fresh)
             except CouldNotObserve:
                 return None
         return None
 
     def forget(self) -> None:
-        """A barrier: wait for what is under way, and use nothing of it afterwards."""
-        for asked in self._asked.values():
-            try:
-                asked.answer.result(GRACE_S)
-            except (CouldNotObserve, TimeoutError):
-                continue
+        """A barrier: wait for all that is under way, and use nothing of it afterwards.
+
+        Each look has its own deadline, so this ends.
+        """
+        futures.wait([asked.answer for asked in self._asked.values()])
         self._asked.clear()
 
     def run(self, work: Callable[[Reach], Any]) -> Any:
@@ -176,15 +179,17 @@ class Observer:
             return None
         return Window(at - timedelta(seconds=look.window_s), at)
 
-    async def _look(self, look: Look, question: Model, future: Future[Answer]) -> None:
-        """Ask, and settle `future` whatever happens: a probe's fault must not hang the run."""
+    async def _look(self, look: Look, question: Model, asked: _Asked) -> None:
+        """Ask, and settle the answer whatever happens: a probe's fault must not hang the run."""
+        future = asked.answer
         try:
-            async with self._turns.turn(question, alone=look.figure.options.alone):
+            async with self._turns.turn(question, alone=look.figure.alone):
+                asked.began_s = time.monotonic()
                 answer = await self._ask(look, question)
         except CouldNotObserve as reason:
             future.set_exception(reason)
         except ConfigurationError as error:
-            future.set_exception(CouldNotObserve("configuration", str(error)))
+            future.set_exception(CouldNotObserve("configuration", _in_one_line(error)))
         except asyncio.CancelledError:
             future.set_exception(
                 CouldNotObserve("stopped", "the run was stopped before it answered")
@@ -226,19 +231,28 @@ class Observer:
             ) from None
 
 
+def _in_one_line(error: Exception) -> str:
+    """A mistake's sentence; of pydantic's without the value, which may be a secret."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return " ".join(first["msg"].removeprefix("Value error, ").split())
+    return " ".join(str(error).split())
+
+
 def _retrieved(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.exception()
 
 
 class _Turns:
-    """Who may look when: at most `at_once` on each service, and nothing beside an `alone` figure."""
+    """Who may look when: at most `at_once` on each service, nothing beside an `alone` figure."""
 
     def __init__(self, services: Mapping[str, Service]) -> None:
         self._services = services
         self._semaphores: dict[str, asyncio.Semaphore] = {}
         self._under_way = 0
         self._alone = False
+        self._alone_waiting = 0
         self._changed: asyncio.Condition | None = None
 
     def turn(self, question: Model, *, alone: bool) -> _Turn:
@@ -258,12 +272,20 @@ class _Turns:
 
     async def enter(self, semaphore: asyncio.Semaphore, alone: bool) -> None:
         await semaphore.acquire()
-        # Without an alone figure in sight this costs no more than a comparison.
-        while self._alone or (alone and self._under_way):
-            if self._changed is None:
-                self._changed = asyncio.Condition()
-            async with self._changed:
-                await self._changed.wait()
+        # Without an alone figure in sight this costs no more than a comparison. One that waits goes
+        # before all that come after it, or a long queue would keep it waiting to the end.
+        self._alone_waiting += alone
+        try:
+            while self._alone or (self._under_way if alone else self._alone_waiting):
+                if self._changed is None:
+                    self._changed = asyncio.Condition()
+                async with self._changed:
+                    await self._changed.wait()
+        except asyncio.CancelledError:
+            semaphore.release()
+            raise
+        finally:
+            self._alone_waiting -= alone
         self._alone = alone
         self._under_way += 1
 
@@ -295,10 +317,22 @@ def within(seconds: float, judge: Callable[[], T], good: Callable[[T], bool], cl
 
 
 def throughout(
-    seconds: float, judge: Callable[[], T], good: Callable[[T], bool], clock: Clock
+    seconds: float,
+    judge: Callable[[], T],
+    good: Callable[[T], bool],
+    clock: Clock,
+    *,
+    badness: Callable[[T], int],
 ) -> T:
-    """The first judgement that is not good within `seconds`, else the last one."""
-    return _repeated(seconds, judge, stop=lambda found: not good(found), clock=clock)
+    """The first judgement that is not good within `seconds`, else the worst, latest one."""
+    found: list[T] = []
+
+    def judged() -> T:
+        found.append(judge())
+        return found[-1]
+
+    _repeated(seconds, judged, stop=lambda each: not good(each), clock=clock)
+    return max(reversed(found), key=badness)
 
 
 def _repeated(
@@ -311,5 +345,5 @@ def _repeated(
         left = (until - clock.now()).total_seconds()
         if stop(found) or left <= 0:
             return found
-        time.sleep(min(pause, left))
+        clock.sleep(min(pause, left))
         pause = min(pause * 2, longest)

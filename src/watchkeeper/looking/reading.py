@@ -95,7 +95,19 @@ def _listed(figure: Figure, answer: Answer, window: Window | None) -> Table | No
         return None
     if isinstance(answer.value, list | tuple):
         return _table(figure, answer, window)
-    return answer.value if isinstance(answer.value, Table) else None
+    if not isinstance(answer.value, Table):
+        return None
+    if options.where and figure.probe != "sql":  # SQL selects in the database
+        return _part(answer.value, options.where)
+    return answer.value
+
+
+def _part(table: Table, where: str) -> Table:
+    """The rows of `table` that keep the jq condition `where`."""
+    if table.total > len(table.rows):
+        raise CouldNotObserve("too large", f"{table.total:,} rows are more than are kept to select")
+    rows = tuple(row for row in table if _jq(f"select({where})", dict(row.cells)))
+    return Table(rows, len(rows), table.key)
 
 
 def _told_apart(table: Table, key: str | None) -> Table:
@@ -169,8 +181,7 @@ def _table(figure: Figure, answer: Answer, window: Window | None) -> Table:
         raise CouldNotObserve("unexpected", "it answered a mapping, expected a list")
     rows = [_row(each) for each in _jq(program, answer.value)]
     if figure.options.where:
-        kept = f"select({figure.options.where})"
-        rows = [row for row in rows if _jq(kept, dict(row.cells))]  # an empty result: not one
+        rows = list(_part(Table(tuple(rows), len(rows)), figure.options.where))
     if window is not None and figure.options.at is not None:
         rows = list(_within(rows, figure.options.at, window))
     rows = _sorted(rows, figure)

@@ -75,6 +75,15 @@ class Replica:
         if answer.is_error or answer.json().get("on") is not on:
             raise ConfigurationError(f'the dial "{name}" could not be turned: {answer.text[:200]}')
 
+    def is_on(self, name: str) -> bool:
+        """Whether the replica sees the dial's effect just now, whatever it was told."""
+        answer = self._control.get(f"/dials/{quote(name)}").raise_for_status()
+        return answer.json().get("on") is True
+
+    def move_clock(self, offset_s: float) -> None:
+        """Let the replica's now be `offset_s` seconds after this machine's."""
+        self._control.put("/clock", json={"offset_s": offset_s}).raise_for_status()
+
     def reset(self) -> None:
         """Bring back the fresh, healthy state."""
         self._control.post("/reset").raise_for_status()

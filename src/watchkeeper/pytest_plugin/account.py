@@ -117,8 +117,15 @@ class Account:
         self._write(self._record("running", 0))
 
     def say(self, message: str) -> None:
-        """A finding about the run itself."""
-        self._messages.append(self._redactor.text(clean(message)))
+        """A finding about the run itself; the same one is said once."""
+        told = self._redactor.text(clean(message))
+        if told not in self._messages:
+            self._messages.append(told)
+
+    def refuse(self, reason: str) -> None:
+        """Nothing can be run, for a mistake in the configuration."""
+        self.broken = True
+        self.say(reason)
 
     def add(self, check: CheckRecord) -> None:
         """A check has ended; it is in the ledger before the next one begins."""

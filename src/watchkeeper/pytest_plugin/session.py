@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from watchkeeper.pytest_plugin.state import (
     is_worker,
 )
 from watchkeeper.pytest_plugin.watch import WATCH, Watch
-from watchkeeper.pytest_plugin.workers import CANARY, FOLDER, RUN_FOLDER
+from watchkeeper.pytest_plugin.workers import CANARY, FOLDER, REFUSED, RUN_FOLDER
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Canary
 from watchkeeper.recording.run import CheckRecord
@@ -43,16 +43,21 @@ DIGEST_LENGTH = 12
 """Characters of a plan's digest: enough that no other plan has it by chance."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
     """Remember the whole suite, before -m, -k and --lf take anything away."""
-    config.stash[SUITE] = [(item.nodeid, item.stash[PLAN]) for item in items if PLAN in item.stash]
+    suite = [(item.nodeid, item.stash[PLAN]) for item in items if PLAN in item.stash]
+    result = yield  # raises where -m or -k is wrong; pytest calls pytest_collection_finish even so
+    config.stash[SUITE] = suite
+    return result
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     selected = [(item.nodeid, item.stash[PLAN]) for item in session.items if PLAN in item.stash]
-    if not selected or config.option.collectonly:
+    if not selected or config.option.collectonly or SUITE not in config.stash:
         return
     if len(selected) == len(session.items):
         our_own_words(config)
@@ -68,6 +73,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if not is_worker(config):
             raise pytest.UsageError(str(error)) from None
         config.stash[REFUSAL] = str(error)
+        config.workeroutput[REFUSED] = str(error)  # type: ignore[attr-defined]
 
 
 def _print_plan(selected: Sequence[tuple[str, Scenario]], options: Options) -> None:
@@ -93,27 +99,20 @@ def our_own_words(config: pytest.Config) -> None:
 
 
 def _begin(config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]) -> None:
-    _refuse_unreviewed(config, watch.options, selected)
+    _refuse_unreviewed(watch.options, selected)
     # A scheduler ends a run by SIGTERM; what was found until then is reported all the same.
     signal.signal(signal.SIGTERM, _interrupt)
+    watch.begin(selected)
     folder, ledger = _recording(config, watch, selected)
+    watch.keep_ledger(ledger)
     config.stash[WRITER] = allure_bridge.install(config, folder / "allure-results", watch.redactor)
-    watch.begin(selected, ledger)
 
 
-def _refuse_unreviewed(
-    config: pytest.Config, options: Options, selected: Sequence[tuple[str, Scenario]]
-) -> None:
-    """Outside replicas: no changes from several processes, nothing destroyed without its digest."""
-    if options.target == REPLICA or options.allow == "looking":
+def _refuse_unreviewed(options: Options, selected: Sequence[tuple[str, Scenario]]) -> None:
+    """Outside replicas nothing is destroyed without the digest of its plan."""
+    if options.target == REPLICA or options.allow != "destroys":
         return
-    changing = [scenario for _, scenario in selected if not scenario.only_looks]
-    if changing and is_worker(config):
-        raise ConfigurationError(
-            f'"{changing[0].name}" changes {options.target}, and -n runs several at once',
-            hint="run without -n: one thing at a time touches a system",
-        )
-    destroys = options.allow == "destroys" and any(s.permission == "destroys" for s in changing)
+    destroys = any(scenario.permission == "destroys" for _, scenario in selected)
     if destroys and options.digest != digest_of(selected, options):
         raise ConfigurationError(
             f"this run destroys something at {options.target}, and "

@@ -66,7 +66,7 @@ class Watch:
         DICTIONARY.load(self.systems.values())
         bdd_internals.install()
 
-    def begin(self, selected: Sequence[tuple[str, Scenario]], ledger: Ledger) -> None:
+    def begin(self, selected: Sequence[tuple[str, Scenario]]) -> None:
         """Start the replicas and connections that `selected` need; raises ConfigurationError.
 
         Nothing is looked at before every target, variable and dial was found.
@@ -83,8 +83,15 @@ class Watch:
         targets = {slug: self._target(system) for slug, system in systems.items()}
         self._looking = LookingLoop()
         for slug, target in targets.items():
-            self._open(slug, target, ledger)
+            self._open(slug, target)
         self._turn_dials()
+
+    def keep_ledger(self, ledger: Ledger) -> None:
+        """From here on things may be changed, since what is done is recorded."""
+        for slug, observer in self._observers.items():
+            self._hands[slug] = Hands(
+                observer.target, observer, OPERATORS, ledger, self.options.allow
+            )
 
     def left_out(self, node: str) -> str:
         """Why the scenario does not apply at this target; "" where it does."""
@@ -141,7 +148,7 @@ class Watch:
             return Target(system, system.environments[name], replica.variables)
         return Target(system, system.environments[name], variables_of())
 
-    def _open(self, slug: str, target: Target, ledger: Ledger) -> None:
+    def _open(self, slug: str, target: Target) -> None:
         assert self._looking is not None
         own = [scenario for scenario in self._scenarios if scenario.system.slug == slug]
         services = target.services(services_needed(own, target))
@@ -152,7 +159,6 @@ class Watch:
             look for scenario in own for step in scenario.steps for look in step.looks
         )
         self._observers[slug] = observer
-        self._hands[slug] = Hands(target, observer, OPERATORS, ledger, self.options.allow)
 
     def _turn_dials(self) -> None:
         for name in self.options.dials:

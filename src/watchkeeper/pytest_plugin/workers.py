@@ -14,10 +14,13 @@ from watchkeeper.errors import WatchkeeperError
 from watchkeeper.pytest_plugin.account import Account, run_folder
 from watchkeeper.pytest_plugin.watch import WATCH
 from watchkeeper.recording.redaction import Canary
+from watchkeeper.targets import REPLICA
 
 FOLDER = "watchkeeper_folder"
 CANARY = "watchkeeper_canary"
-"""The keys under which workers are told where results go, and which secret must not come through."""
+"""The keys under which workers are told where results go, and which secret must not come out."""
+REFUSED = "watchkeeper_refused"
+"""The key under which a worker says why it can run nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Workers:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         if RUN_FOLDER not in self._config.stash:
+            self._refuse_changes()
             try:
                 folder = run_folder(self._config.stash[WATCH].options.reports)
             except WatchkeeperError as error:
@@ -67,10 +71,24 @@ class Workers:
             if len(scenarios) == len(ids):
                 self._quiet(self._config)
 
+    def _refuse_changes(self) -> None:
+        options = self._config.stash[WATCH].options
+        if options.target != REPLICA and options.allow != "looking":
+            raise pytest.UsageError(
+                f"-n runs several checks at once, and --allow {options.allow} may change "
+                f"{options.target}\n    run without -n: one thing at a time touches a system"
+            )
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        if error and self._begun:
-            self._account_of(self._config).say(f"worker {node.gateway.id} crashed: {error}")
+        if not self._begun:
+            return
+        account = self._account_of(self._config)
+        refusal = getattr(node, "workeroutput", {}).get(REFUSED, "")
+        if refusal:
+            account.refuse(refusal)
+        elif error:
+            account.say(f"worker {node.gateway.id} crashed: {error}")
 
     def pytest_unconfigure(self) -> None:
         """A run without scenarios leaves no folder behind."""

@@ -1,0 +1,221 @@
+"""Which faults are turned, and which checks must each of them redden? fixtures/drills/<system>.yml"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from watchkeeper.errors import ConfigurationError, Place
+from watchkeeper.plan import Scenario
+from watchkeeper.proving.checks import Check, Whose
+from watchkeeper.services import Duration, Model
+from watchkeeper.units import duration_s
+from watchkeeper.verdicts import Verdict
+from watchkeeper.yaml_file import YamlNode, nearest, read_yaml
+
+DEADLINE_S = 0.5
+"""When a look at a replica is given up: loopback answers in milliseconds."""
+
+_TOP = ("system", "whose", "drills")
+
+
+class _Expected(Model):
+    """How a check must go red. Unknown and blocked are no proof, so they are not among the words."""
+
+    verdict: Literal["failed", "degraded"]
+    says: Annotated[str, Field(min_length=1)]
+
+
+class _Entry(Model):
+    """One entry of `drills:`.
+
+    `fault`: a dial, or several that are turned together. `each of`: dials that are turned one after
+    the other, with the same outcome. `red`: what must go red, with a part of its sentence. `also`:
+    what cannot stay as it was either, by verdict; it proves nothing. `deadline`: for looks, where
+    half a second would hide what is to be seen. `hangs`: its looks wait for their deadlines, so its
+    time is told apart.
+    """
+
+    fault: str | tuple[str, ...] | None = None
+    each_of: tuple[str, ...] = ()
+    red: dict[str, _Expected] = {}
+    also: dict[Literal["failed", "unknown", "blocked", "not run"], tuple[str, ...]] = {}
+    deadline: Duration | None = None
+    hangs: bool = False
+    about: str | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> _Entry:
+        if bool(self.fault) == bool(self.each_of):
+            raise ValueError('a drill has either a "fault" or "each of" several')
+        return self
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How a check must go red: the verdict, and a part of the sentence that the fault implies."""
+
+    check: Check
+    verdict: Verdict
+    says: str
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A fault and what must follow from it. `deadline_s` is for looks at web services and databases.
+
+    `turns`: the dials, in this order. `also`: checks that are drawn along, without being proven.
+    """
+
+    system: str
+    turns: tuple[str, ...]
+    place: Place
+    red: tuple[Expected, ...] = ()
+    also: Mapping[Check, Verdict] = None  # type: ignore[assignment]
+    deadline_s: float = DEADLINE_S
+    hangs: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "also", dict(self.also or {}))
+
+    @property
+    def fault(self) -> str:
+        """What people call it: "radarr down and sonarr down"."""
+        return " and ".join(self.turns)
+
+    def among(self, checks: Collection[Check]) -> Drill:
+        """The drill as far as it is about `checks`."""
+        return replace(
+            self,
+            red=tuple(each for each in self.red if each.check in checks),
+            also={check: verdict for check, verdict in self.also.items() if check in checks},
+        )
+
+
+@dataclass(frozen=True)
+class Drills:
+    """All drills of one system, and whose sentences are whose in its scenarios."""
+
+    system: str
+    path: Path
+    whose: Whose
+    drills: tuple[Drill, ...]
+
+    def for_dials(self, dials: Collection[str]) -> Drills:
+        """These drills, and for each dial that none names one in which nothing may redden.
+
+        Raises ConfigurationError for a dial that the replica does not have.
+        """
+        for drill in self.drills:
+            for name in drill.turns:
+                if name not in dials:
+                    raise ConfigurationError(
+                        f'no dial is called "{name}"', place=drill.place, hint=nearest(name, dials)
+                    )
+        named = {drill.turns[0] for drill in self.drills if len(drill.turns) == 1}
+        neighbours = (
+            Drill(self.system, (name,), Place(self.path)) for name in dials if name not in named
+        )
+        return replace(self, drills=(*self.drills, *neighbours))
+
+    def check_owners(self, scenarios: Iterable[Scenario]) -> None:
+        """Raises ConfigurationError where `whose` leaves open which id a sentence proves."""
+        node = read_yaml(self.path)
+        for scenario in scenarios:
+            wrong = self.whose.problem(scenario)
+            if wrong is not None:
+                raise ConfigurationError(wrong[1], place=node.place("whose", wrong[0]))
+
+
+def drills_path(root: Path, slug: str) -> Path:
+    return root / "fixtures" / "drills" / f"{slug}.yml"
+
+
+def load_drills(path: Path, system: str, known: Collection[Check]) -> Drills:
+    """The drills in `path`; `known` are all checks that the system's features hold.
+
+    Raises ConfigurationError with file, line and the nearest right word.
+    """
+    node = read_yaml(path)
+    node.only(_TOP)
+    if node.data.get("system") != system:
+        raise ConfigurationError(f'"system" is not "{system}"', place=node.place("system"))
+    entries = node.data.get("drills")
+    if not isinstance(entries, list) or not entries:
+        raise ConfigurationError('"drills" is no list of drills', place=node.place("drills"))
+    drills: list[Drill] = []
+    for number, data in enumerate(entries):
+        if not isinstance(data, dict):
+            raise ConfigurationError(
+                "a drill is a mapping with a fault", place=node.place("drills", number)
+            )
+        drills += _drills(YamlNode(path, data), system, known)  # type: ignore[arg-type]
+    _no_fault_twice(drills)
+    return Drills(system, path, _whose(node, known), tuple(drills))
+
+
+def _drills(node: YamlNode, system: str, known: Collection[Check]) -> Iterable[Drill]:
+    entry = node.checked(_Entry, node.plain())
+    red = tuple(
+        Expected(_check(name, known, node.place("red", name)), Verdict(each.verdict), each.says)
+        for name, each in entry.red.items()
+    )
+    also: dict[Check, Verdict] = {}
+    for verdict, names in entry.also.items():
+        for number, name in enumerate(names):
+            place = node.place("also", verdict, number)
+            check = _check(name, known, place)
+            if check in also or check in {each.check for each in red}:
+                raise ConfigurationError(f'"{check}" is expected twice', place=place)
+            also[check] = Verdict(verdict)
+    together = (entry.fault,) if isinstance(entry.fault, str) else entry.fault
+    for number, turns in enumerate([together] if together else [(one,) for one in entry.each_of]):
+        place = node.place("each of", number) if entry.each_of else node.place("fault")
+        deadline_s = duration_s(entry.deadline) if entry.deadline else DEADLINE_S
+        yield Drill(system, turns, place, red, also, deadline_s, entry.hangs)
+
+
+def _check(name: str, known: Collection[Check], place: Place) -> Check:
+    check = Check.named(name)
+    if check in known:
+        return check
+    rows = [each.row for each in known if each.id == check.id]
+    if rows and any(rows):
+        problem = f'"{check.id}" has no row "{check.row}"; it has: {", ".join(rows)}'
+        raise ConfigurationError(problem, place=place, hint=nearest(check.row, rows))
+    raise ConfigurationError(
+        f'no scenario carries "{check}"', place=place, hint=nearest(str(check), map(str, known))
+    )
+
+
+def _whose(node: YamlNode, known: Collection[Check]) -> Whose:
+    written = node.mapping("whose")
+    ids = {check.id for check in known}
+    for name in written.keys():  # noqa: SIM118 - YamlNode is no mapping
+        parts = written.data[name]
+        if name not in ids:
+            raise ConfigurationError(
+                f'no scenario carries "{name}"', place=written.place(name), hint=nearest(name, ids)
+            )
+        if not isinstance(parts, list) or not all(isinstance(part, str) and part for part in parts):
+            raise ConfigurationError(
+                f'"{name}" is no list of parts of sentences', place=written.place(name)
+            )
+    return Whose({name: tuple(map(str, parts)) for name, parts in written.data.items()})
+
+
+def _no_fault_twice(drills: Iterable[Drill]) -> None:
+    seen: dict[tuple[str, ...], Drill] = {}
+    for drill in drills:
+        turns = tuple(sorted(drill.turns))
+        if turns in seen:
+            raise ConfigurationError(
+                f'"{drill.fault}" is drilled twice',
+                place=drill.place,
+                hint=f"the other one is on line {seen[turns].place.line}",
+            )
+        seen[turns] = drill
