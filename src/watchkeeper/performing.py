@@ -127,10 +127,7 @@ class Performance:
         for step, only_on_failure in reversed(self._undo):
             if only_on_failure and not bad:
                 continue
-            try:
-                self.accounts.append(self._do(step))
-            except Stopped as stopped:
-                self.accounts.append(stopped.account)
+            self.accounts.append(self._do(step))
         self._undo.clear()
 
     def _weighed(self, step: Step, account: Account) -> Account:
@@ -150,8 +147,10 @@ class Performance:
         return Account(blocked, account.keyword, account.parameters, account.table, account.excerpt)
 
     def _stop_where_bad(self, step: Step, accounts: list[Account]) -> None:
+        """Readings go on after a bad one; what would act on it, or on nothing, does not."""
         bad = [account for account in accounts if account.finding.verdict not in GOOD]
-        if bad and (step.precondition or not self.scenario.only_looks):
+        needed = step.precondition or isinstance(step.meaning, Operate | Pick)
+        if bad and (needed or not self.scenario.only_looks):
             raise Stopped(bad[0])
 
     # ---- Looking -----------------------------------------------------------------------------
@@ -365,11 +364,7 @@ class Performance:
             self._memory.rows[f"that {look.figure.one}"] = (look, key)
             return Verdict.PASSED, f"gave {look.figure.options.key} {key}"
 
-        account = self._with_list(step, False, judge)
-        if account.finding.verdict is not Verdict.PASSED:
-            self.accounts.append(account)
-            raise Stopped(account)
-        return [account]
+        return [self._with_list(step, False, judge)]
 
     def _report(self, step: Step) -> list[Account]:
         accounts = []
@@ -438,7 +433,7 @@ class Performance:
             )
         except (OperationRefused, OperationFailed, OperationUnknown) as error:
             self._acted = self._acted or not isinstance(error, OperationRefused)
-            raise Stopped(_undone(step, error, started)) from error
+            return _undone(step, error, started)
         self._acted = True
         self._remember(step, done)
         note = done.note or done.outcome

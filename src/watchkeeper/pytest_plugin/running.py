@@ -62,6 +62,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     running = item.stash[PERFORMANCE]
     try:
         yield
+        if not running.all_performed:
+            raise CouldNotTell("not every step of the scenario was carried out")
     except Stopped:
         pass  # what stopped it is among the findings
     finally:

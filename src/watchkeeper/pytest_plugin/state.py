@@ -24,10 +24,14 @@ class Running:
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
         self.record: CheckRecord | None = None
-        self._steps = iter(scenario.steps)
+        self._left = list(reversed(scenario.steps))
+
+    @property
+    def all_performed(self) -> bool:
+        return not self._left
 
     def next_step(self) -> None:
-        self.performance.perform(next(self._steps))
+        self.performance.perform(self._left.pop())
 
 
 ACCOUNT = pytest.StashKey[Account]()
