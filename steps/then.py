@@ -13,7 +13,7 @@ from watchkeeper.meaning import (
     Subject,
     Tense,
 )
-from watchkeeper.pytest_plugin.words import Table, word
+from watchkeeper.pytest_plugin.words import Table, rows_of, word
 from watchkeeper.units import duration_s
 
 
@@ -32,9 +32,9 @@ def cell_is(tense: Tense | None, column: str, row: str, limit: Limit) -> Meaning
 @word("{tense}its figures {is} within these limits:", "given", "then")
 def figures_are(tense: Tense | None, datatable: Table) -> Meaning:
     """Several figures keep theirs: a table of figure and limit."""
-    rows = (dict(zip(datatable[0], row, strict=True)) for row in datatable[1:])
+    rows = rows_of(datatable, "figure", "limit")
     return Readings(
-        tuple(Reading(Subject(row["figure"]), parse_limit(row["limit"]), tense) for row in rows)
+        tuple(Reading(Subject(figure), parse_limit(limit), tense) for figure, limit in rows)
     )
 
 
@@ -78,7 +78,7 @@ def report_lists(tense: Tense | None, list: str) -> Meaning:
 @word("{tense}the report lists its figures:", "given", "then")
 def report_lists_figures(tense: Tense | None, datatable: Table) -> Meaning:
     """The report shows several figures: a table with one column, figure."""
-    return Report(tuple(row[0] for row in datatable[1:]), tense)
+    return Report(tuple(figure for (figure,) in rows_of(datatable, "figure")), tense)
 
 
 @word("no more than {duration} have passed since the start", "then")

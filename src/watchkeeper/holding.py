@@ -61,9 +61,7 @@ def _text(row: Row, look: Look, column: str) -> str:
     return cell_text(row.get(look.figure.options.columns.get(column, column)))
 
 
-def _places(
-    seen: Table, look: Look, wanted: list[Cells], *, in_order: bool
-) -> list[int | None]:
+def _places(seen: Table, look: Look, wanted: list[Cells], *, in_order: bool) -> list[int | None]:
     """Where each wanted row stands. No row of the list answers for two of the table."""
     places: list[int | None] = []
     taken: set[int] = set()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
-
-import jq
 
 from watchkeeper.changing.operate import Hands
 from watchkeeper.changing.operator import Done
@@ -16,10 +13,13 @@ from watchkeeper.errors import (
     OperationFailed,
     OperationRefused,
     OperationUnknown,
+    WatchkeeperError,
 )
+from watchkeeper.holding import held, one_new, row_with
 from watchkeeper.limits import Beside, Limit
+from watchkeeper.limits.rules import Presence
 from watchkeeper.looking.observe import Observer, throughout, within
-from watchkeeper.looking.reading import instant_of
+from watchkeeper.looking.reading import selected
 from watchkeeper.meaning import (
     Cell,
     Contains,
@@ -35,18 +35,11 @@ from watchkeeper.meaning import (
     Tenses,
     Undo,
 )
-from watchkeeper.observation import Observation, Row, Scalar, Table
-from watchkeeper.plan import Look, Scenario, Step
+from watchkeeper.observation import Observation, Scalar, Table
+from watchkeeper.plan import Look, Scenario, Step, missing_late
 from watchkeeper.verdicts import Finding, Verdict, worst
+from watchkeeper.wording import judged, subject_of, table_of, value_of, where
 
-SHOWN_ROWS = 20
-"""Rows of a list that a finding's table shows."""
-NAMED_ROWS = 3
-"""Rows of a list that a sentence names."""
-NAMED_CELLS = 4
-"""Cells of such a row that it names."""
-NAMED_LENGTH = 100
-"""Characters of such a row that it shows."""
 GOOD = (Verdict.PASSED, Verdict.DEGRADED)
 
 
@@ -62,11 +55,7 @@ class Account:
 
 
 class Stopped(Exception):
-    """The scenario goes no further; `verdict` says how it stands."""
-
-    def __init__(self, account: Account) -> None:
-        self.account = account
-        super().__init__(account.finding.sentence)
+    """The scenario goes no further; what stopped it is the last of its accounts."""
 
 
 @dataclass
@@ -81,8 +70,16 @@ class _Memory:
     def late(self) -> Mapping[str, str]:
         """What {made.x}, {that.x}, {answer.x} and {before.x} stand for now."""
         stands_for = {f"made.{name}": path for name, path in self.made.items()}
-        stands_for |= {f"answer.{name}": str(value) for name, value in self.answers.items()}
-        stands_for |= {f"before.{noun}": str(seen.value) for noun, seen in self.before.items()}
+        stands_for |= {
+            f"answer.{name}": str(value)
+            for name, value in self.answers.items()
+            if value is not None
+        }
+        stands_for |= {
+            f"before.{noun}": str(seen.value)
+            for noun, seen in self.before.items()
+            if not seen.no_data and not isinstance(seen.value, Table)
+        }
         for look, key in self.rows.values():
             stands_for[f"that.{look.figure.options.key}"] = str(key)
         return stands_for
@@ -91,9 +88,7 @@ class _Memory:
 class Performance:
     """One scenario's way through its steps. `accounts` is what it found, in order."""
 
-    def __init__(
-        self, scenario: Scenario, observer: Observer, hands: Hands, *, earlier: Any = None
-    ) -> None:
+    def __init__(self, scenario: Scenario, observer: Observer, hands: Hands) -> None:
         self.scenario = scenario
         self.accounts: list[Account] = []
         self._observer = observer
@@ -102,7 +97,7 @@ class Performance:
         self._undo: list[tuple[Step, bool]] = []
         self._began = observer.clock.now()
         self._operated = False
-        self._acted = False
+        self._performed = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -114,44 +109,30 @@ class Performance:
         if isinstance(step.meaning, Operate) and not self._operated:
             self._look_before()
             self._operated = True
-        accounts = _PERFORM[type(step.meaning)](self, step)
-        for account in accounts:
-            self.accounts.append(self._weighed(step, account))
-        self._stop_where_bad(step, accounts)
+        accounts = [_weighed(step, account) for account in _PERFORM[type(step.meaning)](self, step)]
+        self.accounts += accounts
+        if any(self._stops(step, account) for account in accounts):
+            raise Stopped
+        self._performed += 1
 
     def finish(self) -> None:
-        """Undo what is to be undone, whatever happened before, and record how that went."""
-        if not self._acted:
-            return  # whatever was refused changed nothing, and there is nothing to undo
-        bad = self.verdict not in GOOD
+        """Undo what is to be undone, whatever happened before, and record how that went.
+
+        A scenario that did not come to its end counts as failed here. Where no operation was begun
+        there is nothing to undo.
+        """
+        bad = self.verdict not in GOOD or self._performed < len(self.scenario.steps)
         for step, only_on_failure in reversed(self._undo):
-            if only_on_failure and not bad:
-                continue
-            self.accounts.append(self._do(step))
+            if self._operated and (bad or not only_on_failure):
+                self.accounts.append(self._undone(step))
         self._undo.clear()
 
-    def _weighed(self, step: Step, account: Account) -> Account:
-        """An unmet precondition blocks the scenario; it is not the scenario's own failure."""
-        if not step.precondition or account.finding.verdict in GOOD:
-            return account
-        found = account.finding
-        blocked = Finding(
-            found.step,
-            Verdict.BLOCKED,
-            f"blocked, since {found.sentence}",
-            found.source,
-            found.started,
-            found.duration_s,
-            cause=found.verdict.value,
-        )
-        return Account(blocked, account.keyword, account.parameters, account.table, account.excerpt)
-
-    def _stop_where_bad(self, step: Step, accounts: list[Account]) -> None:
-        """Readings go on after a bad one; what would act on it, or on nothing, does not."""
-        bad = [account for account in accounts if account.finding.verdict not in GOOD]
-        needed = step.precondition or isinstance(step.meaning, Operate | Pick)
-        if bad and (needed or not self.scenario.only_looks):
-            raise Stopped(bad[0])
+    def _stops(self, step: Step, account: Account) -> bool:
+        """Readings go on after a bad one; what changes a system, or rests on it, does not."""
+        if account.finding.verdict in GOOD:
+            return False
+        picks = isinstance(step.meaning, Pick)
+        return step.precondition or picks or not self.scenario.only_looks
 
     # ---- Looking -----------------------------------------------------------------------------
 
@@ -165,10 +146,8 @@ class Performance:
     def _readings(self, step: Step) -> list[Account]:
         assert isinstance(step.meaning, Readings)
         return [
-            self._judged(
-                step, reading, f"{step.written.text} {reading.subject} {reading.limit.text}"
-            )
-            for reading in step.meaning.readings
+            self._judged(step, each, f"{step.written.text} {each.subject} {each.limit.text}")
+            for each in step.meaning.readings
         ]
 
     def _judged(self, step: Step, reading: Reading, sentence: str) -> Account:
@@ -177,51 +156,42 @@ class Performance:
         )
 
     def _over_time(self, tense: Tense | None, judge: Callable[[bool], Account]) -> Account:
-        def good(account: Account) -> bool:
-            return account.finding.verdict is Verdict.PASSED
-
         clock = self._observer.clock
         if tense is not None and tense.kind is Tenses.WITHIN:
-            return within(tense.seconds, lambda: judge(True), good, clock)
+            return within(
+                tense.seconds,
+                lambda: judge(True),
+                lambda account: account.finding.verdict is Verdict.PASSED,
+                clock,
+            )
         if tense is not None and tense.kind is Tenses.THROUGHOUT:
-            return throughout(tense.seconds, lambda: judge(True), good, clock)
+            return throughout(
+                tense.seconds,
+                lambda: judge(True),
+                lambda account: account.finding.verdict in GOOD,
+                clock,
+                badness=lambda account: account.finding.verdict.badness,
+            )
         return judge(self._operated)
 
     def _judge_once(self, step: Step, reading: Reading, sentence: str, fresh: bool) -> Account:
         started = datetime.now(UTC)
-        look = None
+        noun = str(reading.subject)
+        look = step.look(noun) if not isinstance(reading.subject, Cell) else None
         try:
-            if isinstance(reading.subject, Cell):
-                seen = self._cell(step, reading.subject, fresh)
-            else:
-                look = step.look(reading.subject.noun)
-                seen = self._now(look, fresh)
+            seen = self._now(look, fresh) if look else self._cell(step, reading, fresh)
             beside = self._beside(step, reading.limit, fresh)
         except CouldNotObserve as reason:
-            return self._unseen(step, sentence, str(reading.subject), look, reason, started)
+            return self._unseen(step, sentence, look, reason, started, noun=noun)
         judgement = reading.limit.judge(seen, beside)
-        found = judgement.found
-        if look is not None and isinstance(seen.value, Table) and judgement.verdict not in GOOD:
-            found += _naming(seen.value, look)
-        told = self._sentence(seen, found, judgement.expected, judgement.note)
-        finding = Finding(sentence, judgement.verdict, told, seen.source, seen.at, seen.duration_s)
-        table = _shown(seen.value, look) if isinstance(seen.value, Table) else ()
-        shown = ((str(reading.subject), judgement.found or judgement.note),)
-        return Account(finding, step.written.keyword, shown, table, seen.excerpt)
-
-    def _sentence(self, seen: Observation, found: str, expected: str, note: str) -> str:
-        subject = seen.figure
-        if not subject.startswith("the "):
-            subject = f"{subject} of {self.scenario.system.called}"
-        said = f"{subject} was {found}, expected {expected}" if found else f"{subject}: {note}"
-        if found and note:
-            said += f" ({note})"
-        return f"{said} ({_where(seen.source, seen.at, seen.duration_s)})"
+        told = judged(seen, self.scenario.system.called, reading.tense, judgement, look)
+        finding = _finding(sentence, judgement.verdict, told, seen)
+        shown = ((noun, judgement.found or judgement.note),)
+        return Account(finding, step.written.keyword, shown, table_of(seen, look), seen.excerpt)
 
     def _now(self, look: Look, fresh: bool) -> Observation:
-        return self._observer.now(
-            look, fresh=fresh, late=self._memory.late() if look.late else None
-        )
+        late = self._memory.late() if look.late else None
+        return self._observer.now(look, fresh=fresh, late=late)
 
     def _beside(self, step: Step, limit: Limit, fresh: bool) -> Beside:
         others = {noun: self._now(step.look(noun), fresh) for noun in limit.others}
@@ -238,80 +208,65 @@ class Performance:
         self,
         step: Step,
         sentence: str,
-        subject: str,
         look: Look | None,
         reason: CouldNotObserve,
         started: datetime,
+        *,
+        noun: str,
     ) -> Account:
         """Could not look: blocked where the service is down, else unknown."""
-        where = _where(reason.source, started, reason.duration_s)
-        called = self.scenario.system.called
-        told = f"{subject} of {called} could not be seen: {reason.reason} ({where})"
+        subject = subject_of(
+            noun, self.scenario.system.called, getattr(step.meaning, "tense", None)
+        )
+        told = f"{subject} could not be seen: {reason.reason}"
         verdict, cause = Verdict.UNKNOWN, ""
-        down = self._observer.availability(look) if look is not None else None
+        down = None
+        if look is not None:
+            down = self._observer.availability(look, fresh=self._operated)
         if down is not None and down[1].value == (down[0].options.counts_as or {}).get("refused"):
             verdict, cause = Verdict.BLOCKED, Verdict.FAILED.value
-            told = f"{subject} of {called} is blocked: {down[0].name} is {down[1].value} ({where})"
+            told = f"{subject} is blocked, since its {down[0].name} is {down[1].value}"
+        at = f"({where(reason.source, started, reason.duration_s)})"
         finding = Finding(
-            sentence, verdict, told, reason.source, started, reason.duration_s, cause=cause
+            sentence, verdict, f"{told} {at}", reason.source, started, reason.duration_s, cause
         )
         return Account(finding, step.written.keyword, (), (), reason.excerpt)
 
-    def _cell(self, step: Step, cell: Cell, fresh: bool) -> Observation:
+    def _cell(self, step: Step, reading: Reading, fresh: bool) -> Observation:
+        cell = reading.subject
+        assert isinstance(cell, Cell)
         if cell.of == "the answer":
-            return Observation(
-                f"the {cell.column} of the answer",
-                self._memory.answers.get(cell.column),
-                None,
-                "what the operation answered",
-                self._observer.clock.now(),
-                0.0,
-            )
+            return self._answered(cell, reading.limit)
         if cell.of not in self._memory.rows:
             raise CouldNotObserve("missing", f"{cell.of} was not found before")
         look, key = self._memory.rows[cell.of]
         listed = self._now(look, fresh)
-        row = _row_with(listed, look, key)
+        assert isinstance(listed.value, Table)
+        row = row_with(listed.value, look, key)
         column = look.figure.options.columns.get(cell.column, cell.column)
         if row is None:
             raise CouldNotObserve("gone", f"{cell.of} ({look.figure.options.key} {key}) is gone")
         if column not in row:
-            raise CouldNotObserve("missing", f"{cell.of} has no column {column}")
-        return Observation(
-            f"the {cell.column} of {cell.of} ({key})",
-            row[column],
-            None,
-            listed.source,
-            listed.at,
-            listed.duration_s,
-        )
+            raise CouldNotObserve("missing", f'{cell.of} has no column "{column}"')
+        called = f"the {cell.column} of {cell.of} ({look.figure.options.key} {key})"
+        return replace(listed, figure=called, value=row[column], unit=None, excerpt="")
+
+    def _answered(self, cell: Cell, limit: Limit) -> Observation:
+        """A part of what the last operation answered; one that is not there may only be absent."""
+        value = self._memory.answers.get(cell.column)
+        if value is None and not isinstance(limit.rule, Presence):
+            raise CouldNotObserve("missing", f"the answer has no {cell.column}")
+        source, at = "what the operation answered", self._observer.clock.now()
+        return Observation(f"the {cell.column} of the answer", value, None, source, at, 0.0)
 
     def _contains(self, step: Step) -> list[Account]:
         meaning = step.meaning
         assert isinstance(meaning, Contains)
 
         def judge(fresh: bool) -> Account:
-            return self._with_list(step, fresh, lambda seen, look: self._lacks(meaning, seen, look))
+            return self._with_list(step, fresh, lambda seen, look: held(meaning, seen, look))
 
         return [self._over_time(meaning.tense, judge)]
-
-    def _lacks(self, meaning: Contains, seen: Table, look: Look) -> tuple[Verdict, str]:
-        wanted = [tuple(zip(meaning.columns, row, strict=True)) for row in meaning.rows]
-        if len(seen.rows) < seen.total:
-            return Verdict.UNKNOWN, f"has {seen.total:,} rows, more than are compared"
-        found_at = [_position(seen, look, each) for each in wanted]
-        lacking = [row for row, at in zip(wanted, found_at, strict=True) if at is None]
-        if lacking:
-            nearest = _nearest_row(seen, look, lacking[0])
-            return Verdict.FAILED, f"lacks {_spoken(lacking)}" + (
-                f"; there is {nearest}" if nearest else ""
-            )
-        if meaning.only and seen.total > len(wanted):
-            return Verdict.FAILED, f"has {seen.total - len(wanted)} more rows than the table"
-        places = [at for at in found_at if at is not None]
-        if meaning.in_order and places != sorted(places):
-            return Verdict.FAILED, "has the rows in another order"
-        return Verdict.PASSED, f"includes {_spoken(wanted)}"
 
     def _with_list(
         self, step: Step, fresh: bool, judge: Callable[[Table, Look], tuple[Verdict, str]]
@@ -319,85 +274,61 @@ class Performance:
         """One finding about a list; unknown or blocked where it can't be seen."""
         look = step.looks[0]
         started = datetime.now(UTC)
+        text = step.written.text
         try:
             seen = self._now(look, fresh)
         except CouldNotObserve as reason:
-            return self._unseen(step, step.written.text, look.noun, look, reason, started)
+            return self._unseen(step, text, look, reason, started, noun=look.noun)
         assert isinstance(seen.value, Table)
         verdict, told = judge(seen.value, look)
-        called = self.scenario.system.called
-        where = _where(seen.source, seen.at, seen.duration_s)
-        finding = Finding(
-            step.written.text,
-            verdict,
-            f"{look.noun} of {called} {told} ({where})",
-            seen.source,
-            seen.at,
-            seen.duration_s,
-        )
-        shown = ((look.noun, f"{seen.value.total:,}"),)
-        return Account(finding, step.written.keyword, shown, _shown(seen.value, look), seen.excerpt)
+        tense: Tense | None = getattr(step.meaning, "tense", None)
+        told = f"{subject_of(look.noun, self.scenario.system.called, tense)}: {told}"
+        shown = ((look.noun, value_of(seen)),)
+        finding = _finding(text, verdict, told, seen)
+        return Account(finding, step.written.keyword, shown, table_of(seen, look), seen.excerpt)
 
     def _one_new(self, step: Step) -> list[Account]:
         before = self._memory.before.get(step.looks[0].noun)
 
         def judge(seen: Table, look: Look) -> tuple[Verdict, str]:
-            if before is None or not isinstance(before.value, Table):
-                return Verdict.UNKNOWN, "could not be compared: it was not seen before"
-            column = look.figure.options.key or ""
-            known = {row[column] for row in before.value}
-            new = [row for row in seen if row[column] not in known]
-            if seen.total > len(seen.rows):
-                return Verdict.UNKNOWN, f"has {seen.total:,} rows, more than are compared"
-            if len(new) != 1:
-                return Verdict.FAILED, f"has {len(new)} new rows, expected exactly one"
-            self._memory.rows[f"that {look.figure.one}"] = (look, new[0][column])
-            return Verdict.PASSED, f"has one new row, {column} {new[0][column]}"
+            verdict, told, key = one_new(before, seen, look)
+            if verdict is Verdict.PASSED:
+                self._memory.rows[f"that {look.figure.one}"] = (look, key)
+            return verdict, told
 
         return [self._with_list(step, True, judge)]
 
     def _pick(self, step: Step) -> list[Account]:
         def judge(seen: Table, look: Look) -> tuple[Verdict, str]:
-            if not seen.total:
-                return Verdict.NOT_RUN, "has no row to try it on"
-            key = seen.rows[0][look.figure.options.key or ""]
+            if not seen.rows:
+                return Verdict.NOT_RUN, "there is no row to try it on"
+            key = seen.rows[0].get(look.figure.options.key or "")
             self._memory.rows[f"that {look.figure.one}"] = (look, key)
-            return Verdict.PASSED, f"gave {look.figure.options.key} {key}"
+            return Verdict.PASSED, f"{look.figure.options.key} {key} is picked"
 
         return [self._with_list(step, False, judge)]
 
     def _report(self, step: Step) -> list[Account]:
-        accounts = []
-        for look in step.looks:
-            started = datetime.now(UTC)
-            try:
-                seen = self._now(look, self._operated)
-            except CouldNotObserve as reason:
-                accounts.append(
-                    self._unseen(step, step.written.text, look.noun, look, reason, started)
-                )
-                continue
-            told = "had no data" if seen.no_data else f"was {_brief(seen.value)}"
-            finding = Finding(
-                step.written.text,
-                Verdict.PASSED,
-                f"{look.noun} of {self.scenario.system.called} {told} "
-                f"({_where(seen.source, seen.at, seen.duration_s)})",
-                seen.source,
-                seen.at,
-                seen.duration_s,
-            )
-            table = _shown(seen.value, look) if isinstance(seen.value, Table) else ()
-            shown = ((look.noun, _brief(seen.value)),)
-            accounts.append(Account(finding, step.written.keyword, shown, table, seen.excerpt))
-        return accounts
+        return [self._reported(step, look) for look in step.looks]
+
+    def _reported(self, step: Step, look: Look) -> Account:
+        started, text = datetime.now(UTC), step.written.text
+        try:
+            seen = self._now(look, self._operated)
+        except CouldNotObserve as reason:
+            return self._unseen(step, text, look, reason, started, noun=look.noun)
+        tense: Tense | None = getattr(step.meaning, "tense", None)
+        told = f"{subject_of(look.noun, self.scenario.system.called, tense)}: {value_of(seen)}"
+        shown = ((look.noun, value_of(seen)),)
+        finding = _finding(text, Verdict.PASSED, told, seen)
+        return Account(finding, step.written.keyword, shown, table_of(seen, look), seen.excerpt)
 
     def _elapsed(self, step: Step) -> list[Account]:
         assert isinstance(step.meaning, Elapsed)
         now = self._observer.clock.now()
         passed_s = (now - self._began).total_seconds()
         verdict = Verdict.PASSED if passed_s <= step.meaning.seconds else Verdict.FAILED
-        told = f"{passed_s:.1f} s had passed since the start, expected no more than {step.meaning.text}"
+        told = f"{passed_s:.1f} s have passed since the start, expected at most {step.meaning.text}"
         finding = Finding(step.written.text, verdict, told, "this machine's clock", now, 0.0)
         return [Account(finding, step.written.keyword)]
 
@@ -421,40 +352,55 @@ class Performance:
         return []
 
     def _do(self, step: Step) -> Account:
-        assert step.operation is not None
-        started = self._observer.clock.now()
+        """Do the step's operation; that it was refused, failed or is unknown is a finding."""
+        operation = step.operation
+        assert operation is not None
+        started = datetime.now(UTC)
+        late = self._memory.late()
+        self._memory.answers = {}
         try:
+            missing = missing_late(operation.order, late)
+            if missing:
+                raise OperationRefused(f"not done, since {missing[0]} is not known")
             done = self._hands.operate(
-                step.operation,
+                operation,
                 dict(step.verb_arguments),
                 tagged=self.scenario.permission,
                 scenario=self.scenario.name,
-                late=self._memory.late(),
+                late=late,
             )
-        except (OperationRefused, OperationFailed, OperationUnknown) as error:
-            self._acted = self._acted or not isinstance(error, OperationRefused)
-            return _undone(step, error, started)
-        self._acted = True
+        except WatchkeeperError as error:
+            return _not_done(step, error, started)
         self._remember(step, done)
         note = done.note or done.outcome
-        told = step.operation.name + (f": {note}" if note else "")
+        told = f"the operator {step.written_verb}" + (f": {note}" if note else "")
+        at = where(done.source, done.at, done.duration_s)
         finding = Finding(
             step.written.text,
             Verdict.PASSED,
-            f"{told} ({_where(done.source, done.at, done.duration_s)})",
+            f"{told} ({at})",
             done.source,
             done.at,
             done.duration_s,
         )
         return Account(finding, step.written.keyword, tuple(done.made), (), done.excerpt)
 
+    def _undone(self, step: Step) -> Account:
+        """Undo; whatever goes wrong here is told, and must not keep other undos from running."""
+        started = datetime.now(UTC)
+        try:
+            return self._do(step)
+        except Exception as error:
+            return _not_done(step, OperationUnknown(f"{type(error).__name__}: {error}"), started)
+
     def _remember(self, step: Step, done: Done) -> None:
         assert step.operation is not None
         self._memory.made.update(done.made)
-        self._memory.answers = {
-            name: _first(jq.compile(program).input_value(done.value).all())
-            for name, program in step.operation.options.answer.items()
-        }
+        for name, program in step.operation.options.answer.items():
+            try:
+                self._memory.answers[name] = _first(selected(program, done.value))
+            except CouldNotObserve:
+                continue  # the sentence that speaks of it says that it is not there
         if step.operation.options.answer and done.outcome:
             self._memory.answers.setdefault("outcome", done.outcome)
 
@@ -473,14 +419,33 @@ _PERFORM: Mapping[type, Callable[[Performance, Step], list[Account]]] = {
 }
 
 
+def _weighed(step: Step, account: Account) -> Account:
+    """An unmet precondition blocks the scenario; it is not the scenario's own failure."""
+    if not step.precondition or account.finding.verdict in GOOD:
+        return account
+    found = account.finding
+    blocked = replace(
+        found,
+        verdict=Verdict.BLOCKED,
+        sentence=f"blocked, since {found.sentence}",
+        cause=found.cause or found.verdict.value,
+    )
+    return replace(account, finding=blocked)
+
+
+def _finding(sentence: str, verdict: Verdict, told: str, seen: Observation) -> Finding:
+    at = where(seen.source, seen.at, seen.duration_s)
+    return Finding(sentence, verdict, f"{told} ({at})", seen.source, seen.at, seen.duration_s)
+
+
 def _needed_before(step: Step) -> list[Look]:
     meaning = step.meaning
-    if step.operation is not None:
-        return list(step.looks)  # its order names them: {before.NOUN}
-    if isinstance(meaning, OneNew):
-        return [step.looks[0]]
-    readings = meaning.readings if isinstance(meaning, Readings) else (meaning,)
     needed: list[Look] = []
+    if step.operation is not None:
+        needed = list(step.looks)  # its order names them: {before.NOUN}
+    elif isinstance(meaning, OneNew):
+        needed = [step.looks[0]]
+    readings = meaning.readings if isinstance(meaning, Readings) else (meaning,)
     for reading in readings:
         if isinstance(reading, Reading) and reading.limit.needs_before:
             if reading.limit.needs_after:
@@ -490,106 +455,25 @@ def _needed_before(step: Step) -> list[Look]:
     return [look for look in needed if not look.late]
 
 
-def _undone(step: Step, error: Exception, started: datetime) -> Account:
+def _not_done(step: Step, error: WatchkeeperError, started: datetime) -> Account:
     assert step.operation is not None
-    verdict = {OperationRefused: Verdict.NOT_RUN, OperationFailed: Verdict.FAILED}.get(
-        type(error), Verdict.UNKNOWN
-    )
+    verdict = Verdict.UNKNOWN
+    if isinstance(error, OperationRefused):
+        verdict = Verdict.NOT_RUN
+    elif isinstance(error, OperationFailed):
+        verdict = Verdict.FAILED
+    duration_s = (datetime.now(UTC) - started).total_seconds()
     finding = Finding(
         step.written.text,
         verdict,
-        f"{step.operation.name}: {error}",
+        f"the operator {step.written_verb}: {' '.join(str(error).split())}",
         step.operation.operator,
         started,
-        (datetime.now(UTC) - started).total_seconds(),
+        duration_s,
     )
     return Account(finding, step.written.keyword)
 
 
-def _first(values: list[Any]) -> Scalar:
+def _first(values: list[object]) -> Scalar:
     value = values[0] if values else None
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
-
-
-def _where(source: str, at: datetime, duration_s: float) -> str:
-    """ "GET /api/stats at 09:00:12Z, 41 ms"."""
-    took = f"{duration_s * 1000:.0f} ms" if duration_s < 1 else f"{duration_s:.1f} s"
-    return f"{source} at {at:%H:%M:%S}Z, {took}".strip()
-
-
-def _row_with(listed: Observation, look: Look, key: Scalar) -> Row | None:
-    assert isinstance(listed.value, Table)
-    column = look.figure.options.key or ""
-    return next((row for row in listed.value if row[column] == key), None)
-
-
-def _cell_text(row: Row, look: Look, column: str) -> str:
-    source = look.figure.options.columns.get(column, column)
-    value = row[source] if source in row else None
-    return "" if value is None else str(value)
-
-
-def _position(seen: Table, look: Look, wanted: tuple[tuple[str, str], ...]) -> int | None:
-    for number, row in enumerate(seen):
-        if all(_cell_text(row, look, column) == value for column, value in wanted):
-            return number
-    return None
-
-
-def _nearest_row(seen: Table, look: Look, wanted: tuple[tuple[str, str], ...]) -> str:
-    """The row that has the wanted first cell and differs in another one."""
-    column, value = wanted[0]
-    for row in seen:
-        if _cell_text(row, look, column) == value:
-            return _spoken([tuple((name, _cell_text(row, look, name)) for name, _ in wanted)])
-    return ""
-
-
-def _spoken(rows: list[tuple[tuple[str, str], ...]]) -> str:
-    named = [" ".join(value for _, value in row) for row in rows[:NAMED_ROWS]]
-    more = len(rows) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more > 0 else "")
-
-
-def _naming(table: Table, look: Look) -> str:
-    """The first rows of a list that should not be there: " (61 The Office Failed (Sonarr); …)"."""
-    if not table.rows:
-        return ""
-    options = look.figure.options
-    known = [options.key, *options.columns.values()] if options.key else []
-    columns = [column for column in known if column in table.rows[0]]
-    columns = columns or [each for each in ("line", "text") if each in table.rows[0]][:1]
-    columns = columns or list(table.rows[0].columns)
-    named = []
-    for row in table.rows[:NAMED_ROWS]:
-        cells = [row[column] for column in columns[:NAMED_CELLS]]
-        told = " ".join(_brief(cell) for cell in cells if cell is not None)
-        named.append(told if len(told) <= NAMED_LENGTH else told[: NAMED_LENGTH - 1] + "…")
-    more = table.total - len(named)
-    return f" ({'; '.join(named)}{f'; and {more:,} more' if more > 0 else ''})"
-
-
-def _shown(table: Table, look: Look) -> tuple[tuple[str, ...], ...]:
-    """A header and the first rows, as texts."""
-    if not table.rows:
-        return ()
-    names = {source: name for name, source in look.figure.options.columns.items()}
-    columns = table.rows[0].columns
-    header = tuple(names.get(column, column) for column in columns)
-    body = tuple(
-        tuple("" if value is None else _brief(value) for _, value in row.cells)
-        for row in table.rows[:SHOWN_ROWS]
-    )
-    return (header, *body)
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, Table):
-        return f"{value.total:,} rows"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, datetime):
-        return f"{instant_of(value):%Y-%m-%d %H:%M:%SZ}"
-    return str(value)

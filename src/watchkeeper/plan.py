@@ -110,6 +110,11 @@ class Step:
     def meaning(self) -> Meaning:
         return self.written.meaning
 
+    @property
+    def written_verb(self) -> str:
+        """The operation as the sentence has it: 'requests "The Matrix"'."""
+        return self.meaning.verb if isinstance(self.meaning, Operate | Undo) else ""
+
     def look(self, noun: str) -> Look:
         return next(look for look in self.looks if look.noun == noun)
 
@@ -222,8 +227,13 @@ def _system(
         known = " or ".join(f'"Given {called}"' for called in systems)
         problem = f'"{heading.name}" does not begin with its one system; write {known}'
         return None, (Complaint(heading.line, problem),)
-    called = cast(Enter, entered[0].meaning).called
-    return systems[called], ()
+    system = systems[cast(Enter, entered[0].meaning).called]
+    others = {each.slug for each in systems.values()} - {system.slug}
+    strange = others & set(heading.tags)
+    if strange:
+        problem = f'"{heading.name}" is about {system.called}, and its tag is @{min(strange)}'
+        return None, (Complaint(entered[0].line, problem),)
+    return system, ()
 
 
 def _step(
@@ -530,4 +540,3 @@ def _filled(question: Model, stands_for: Mapping[str, str]) -> Model:
 def without_duplicates(looks: Iterable[Look]) -> tuple[Look, ...]:
     """`looks` without those that ask the same."""
     return tuple({key_of(look, look.question): look for look in looks}.values())
-

@@ -118,7 +118,9 @@ class YamlNode:
         elif first["type"] == "literal_error":
             problem = f'"{where}" {first["msg"].replace("Input should be", "should be")}'
         else:
-            message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+            message = (
+                first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+            )
             problem = f'"{where}": {message}' if where else message
         return ConfigurationError(problem, place=self.place(*first["loc"]), hint=hint)
 

@@ -105,8 +105,8 @@ def _listed(figure: Figure, answer: Answer, window: Window | None) -> Table | No
 def _part(table: Table, where: str) -> Table:
     """The rows of `table` that keep the jq condition `where`."""
     if table.total > len(table.rows):
-        raise CouldNotObserve("too large", f"{table.total:,} rows are more than are kept to select")
-    rows = tuple(row for row in table if _jq(f"select({where})", dict(row.cells)))
+        raise CouldNotObserve("too large", f"{table.total:,} rows are more than are selected from")
+    rows = tuple(row for row in table if selected(f"select({where})", dict(row.cells)))
     return Table(rows, len(rows), table.key)
 
 
@@ -133,7 +133,7 @@ def _only_cell(figure: Figure, table: Table) -> tuple[Value, bool]:
     if table.total > 1 or len(table.rows[0].cells) != 1:
         raise CouldNotObserve(
             "unexpected",
-            f"it gave {table.total:,} rows of {len(table.rows[0].cells)} columns, expected one value",
+            f"it gave {table.total:,} rows of {len(table.rows[0].cells)} columns, expected one",
         )
     cell = table.rows[0].cells[0][1]
     return (0, True) if cell is None else (_judged(figure, cell), False)
@@ -144,7 +144,8 @@ def _program(text: str) -> Any:
     return jq.compile(text)
 
 
-def _jq(program: str, value: object) -> list[Any]:
+def selected(program: str, value: object) -> list[Any]:
+    """What the jq `program` gives for `value`; raises CouldNotObserve where the two do not fit."""
     try:
         return list(_program(program).input_value(_jsonable(value)).all())
     except ValueError as error:
@@ -166,7 +167,7 @@ def _jsonable(value: object) -> Any:
 
 
 def _picked(program: str, value: object) -> object:
-    found = _jq(program, value)
+    found = selected(program, value)
     if len(found) > 1:
         raise CouldNotObserve("unexpected", f"{program} gave {len(found)} values, expected one")
     if not found or found[0] is None:
@@ -179,7 +180,7 @@ def _table(figure: Figure, answer: Answer, window: Window | None) -> Table:
     if program.lstrip().startswith(".[]") and isinstance(answer.value, Mapping):
         # jq would take the values of {"error": "…"} for rows.
         raise CouldNotObserve("unexpected", "it answered a mapping, expected a list")
-    rows = [_row(each) for each in _jq(program, answer.value)]
+    rows = [_row(each) for each in selected(program, answer.value)]
     if figure.options.where:
         rows = list(_part(Table(tuple(rows), len(rows)), figure.options.where))
     if window is not None and figure.options.at is not None:

@@ -31,14 +31,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Standing:
-    """How one check stands: its verdict, and its bad findings, its own before the shared.
+    """How one check stands: its verdict, and its bad findings: its `own`, and those it shares.
 
     `reached`: whether a sentence of its own was judged; a scenario stops at what goes wrong before.
+    `siblings`: the other ids of its scenario.
     """
 
     verdict: Verdict
-    findings: tuple[Finding, ...] = ()
+    own: tuple[Finding, ...] = ()
+    shared: tuple[Finding, ...] = ()
     reached: bool = True
+    siblings: frozenset[str] = frozenset()
 
     @property
     def good(self) -> bool:
@@ -47,7 +50,8 @@ class Standing:
     @property
     def sentence(self) -> str:
         """What its worst finding says, "" where nothing was found."""
-        return next((f.sentence for f in self.findings if f.verdict is self.verdict), "")
+        found = (*self.own, *self.shared)
+        return next((each.sentence for each in found if each.verdict is self.verdict), "")
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ class Whose:
             if not owners:
                 return "", f'nobody\'s sentence: "{step.written.text}" of {scenario.name}'
             if len(owners) > 1:
-                return owners[0], f'"{step.written.text}" is said to be of {" and of ".join(owners)}'
+                both = " and of ".join(owners)
+                return owners[0], f'"{step.written.text}" is said to be of {both}'
         texts = [step.written.text for step in scenario.steps]
         for each in scenario.ids:
             for part in self.parts[each]:
@@ -103,16 +108,27 @@ def standings(
     nobody's, such as an unmet precondition, counts for all of them.
     """
     if len(scenario.ids) == 1:
-        return {Check(scenario.ids[0], scenario.row): _standing(findings, ())}
+        return {Check(scenario.ids[0], scenario.row): _standing(findings)}
     owned = [(found, whose.owners(found.step)) for found in findings]
-    shared = [found for found, owners in owned if not owners and found.verdict not in GOOD]
+    shared = _bad(found for found, owners in owned if not owners)
     return {
-        check: _standing([found for found, owners in owned if check.id in owners], shared)
+        check: _standing(
+            [found for found, owners in owned if check.id in owners],
+            shared,
+            frozenset(scenario.ids) - {check.id},
+        )
         for check in checks_of(scenario)
     }
 
 
-def _standing(own: Sequence[Finding], shared: Sequence[Finding]) -> Standing:
-    found = (*own, *shared)
-    bad = tuple(each for each in found if each.verdict not in GOOD)
-    return Standing(worst(each.verdict for each in found), bad, reached=bool(own))
+def _standing(
+    own: Sequence[Finding],
+    shared: tuple[Finding, ...] = (),
+    siblings: frozenset[str] = frozenset(),
+) -> Standing:
+    verdict = worst(each.verdict for each in (*own, *shared))
+    return Standing(verdict, _bad(own), shared, reached=bool(own), siblings=siblings)
+
+
+def _bad(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(each for each in findings if each.verdict not in GOOD)

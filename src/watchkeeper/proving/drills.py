@@ -1,9 +1,9 @@
-"""Which faults are turned, and which checks must each of them redden? fixtures/drills/<system>.yml"""
+"""Which faults are turned, and which checks must each redden? fixtures/drills/<system>.yml"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +24,7 @@ _TOP = ("system", "whose", "drills")
 
 
 class _Expected(Model):
-    """How a check must go red. Unknown and blocked are no proof, so they are not among the words."""
+    """How a check must go red. Unknown and blocked are no proof, so they are no words for it."""
 
     verdict: Literal["failed", "degraded"]
     says: Annotated[str, Field(min_length=1)]
@@ -42,8 +42,10 @@ class _Entry(Model):
 
     fault: str | tuple[str, ...] | None = None
     each_of: tuple[str, ...] = ()
-    red: dict[str, _Expected] = {}
-    also: dict[Literal["failed", "unknown", "blocked", "not run"], tuple[str, ...]] = {}
+    red: dict[str, _Expected] = Field(default_factory=dict)
+    also: dict[Literal["failed", "unknown", "blocked", "not run"], tuple[str, ...]] = Field(
+        default_factory=dict
+    )
     deadline: Duration | None = None
     hangs: bool = False
     about: str | None = None
@@ -66,21 +68,18 @@ class Expected:
 
 @dataclass(frozen=True)
 class Drill:
-    """A fault and what must follow from it. `deadline_s` is for looks at web services and databases.
+    """A fault and what must follow from it.
 
-    `turns`: the dials, in this order. `also`: checks that are drawn along, without being proven.
+    `deadline_s` is for looks at web services and databases. `turns`: the dials, in this order. `also`: checks that are drawn along, without being proven.
     """
 
     system: str
     turns: tuple[str, ...]
     place: Place
     red: tuple[Expected, ...] = ()
-    also: Mapping[Check, Verdict] = None  # type: ignore[assignment]
+    also: Mapping[Check, Verdict] = field(default_factory=dict)
     deadline_s: float = DEADLINE_S
     hangs: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "also", dict(self.also or {}))
 
     @property
     def fault(self) -> str:

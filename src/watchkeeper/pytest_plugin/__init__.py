@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from watchkeeper.pytest_plugin.collecting import FeatureFile
+from watchkeeper.pytest_plugin.drilling import install_drills
 from watchkeeper.pytest_plugin.options import Options, add_options
 from watchkeeper.pytest_plugin.running import (
     pytest_report_teststatus,
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     tags = frozenset(line.partition(":")[0].strip() for line in config.getini("markers"))
     watch = Watch(config.rootpath, Options.of(config), tags)
     config.stash[WATCH] = watch
+    install_drills(config)
     if watch.options.plan and hasattr(config.option, "dist"):
         config.option.dist, config.option.tx, config.option.numprocesses = "no", [], 0
     if is_worker(config):

@@ -59,7 +59,7 @@ def bound(path: Path, name: str) -> Callable[..., Any]:
     def run() -> None:
         """The steps are the test."""
 
-    return run  # type: ignore[no-any-return]
+    return run
 
 
 def rendered(item: pytest.Function) -> Scenario | None:
@@ -86,7 +86,7 @@ def table_of(step: Step) -> tuple[tuple[str, ...], ...] | None:
 
 def install() -> None:
     """Let pytest-bdd use the parsed documents and the index of words."""
-    pytest_bdd.parser.get_gherkin_document = _document  # type: ignore[assignment]
+    pytest_bdd.parser.get_gherkin_document = _document  # type: ignore[attr-defined] # imported there
     if _scenario_module.get_step_function is not _indexed:
         global _own_lookup  # noqa: PLW0603 - pytest-bdd's own function, kept for other steps
         _own_lookup = _scenario_module.get_step_function

@@ -26,7 +26,7 @@ class FeatureFile(pytest.Module):
     """A feature file: `pytest features/media-management/daily.feature::Scenario name` works."""
 
     def _getobj(self) -> types.ModuleType:
-        """A module with one test function for each scenario, made here since no .py file holds it."""
+        """A module with one test function for each scenario; no .py file holds it."""
         module = types.ModuleType(self.path.stem.replace("-", "_"))
         module.__file__ = str(self.path)
         for name in self._names():
@@ -46,7 +46,7 @@ class FeatureFile(pytest.Module):
         items = list(super().collect())
         complaints: list[Complaint] = []
         for item in items:
-            planned = _planned(item, watch)
+            planned = _planned(cast(pytest.Function, item), watch)
             if isinstance(planned, Scenario):
                 item.stash[PLAN] = planned
             else:
@@ -131,7 +131,7 @@ def heading_of(scenario: BddScenario, row: dict[str, str]) -> Heading:
 
 def _permission(tags: Iterable[str]) -> Permission:
     given = [permission for permission in PERMISSIONS if permission in tags]
-    return cast(Permission, given[-1]) if given else "looking"
+    return given[-1] if given else "looking"
 
 
 def _in_file_order(tags: Iterable[str]) -> list[str]:

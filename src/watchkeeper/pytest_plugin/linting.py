@@ -40,7 +40,16 @@ def lint(
     feature = document.feature
     complaints = list(_tags(feature, known))
     own = names_of(feature.tags)
-    if not own & set(systems):
+    tagged = sorted(own & set(systems))
+    if len(tagged) > 1:
+        complaints.append(
+            Complaint(
+                feature.location.line,
+                f'"{feature.name}" is tagged with several systems, {" and ".join(tagged)}; '
+                "give each its own file",
+            )
+        )
+    if not tagged:
         complaints.append(
             Complaint(
                 feature.location.line,
@@ -58,8 +67,8 @@ def lint(
             complaints.append(
                 Complaint(
                     scenario.location.line,
-                    f'"{scenario.name}" is also the name on line {names[scenario.name]}; only one of '
-                    "two scenarios of one name would run, so give this one another",
+                    f'"{scenario.name}" is also the name on line {names[scenario.name]}; only one '
+                    "of two scenarios of one name would run, so give this one another",
                 )
             )
         names.setdefault(scenario.name, scenario.location.line)
@@ -89,7 +98,7 @@ def _scenario(
     yield from _tags(scenario, known)
     tags = names_of(scenario.tags) | inherited
     if not scenario.name:
-        yield Complaint(line, "a scenario has no name")
+        yield Complaint(line, "the scenario has no name; say what it checks")
     if not scenario.steps:
         yield Complaint(line, f'"{scenario.name}" has no steps, so it would pass whatever happens')
     ids = [tag for tag in tags if ID.fullmatch(tag)]

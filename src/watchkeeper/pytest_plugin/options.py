@@ -27,6 +27,7 @@ class Options:
     report: str
     reports: Path
     digest: str
+    drill: bool = False
 
     @classmethod
     def of(cls, config: pytest.Config) -> Options:
@@ -41,6 +42,7 @@ class Options:
             report=given.wk_report,
             reports=config.rootpath / given.wk_reports,
             digest=given.wk_digest,
+            drill=given.wk_drill,
         )
 
 
@@ -92,6 +94,13 @@ def add_options(parser: pytest.Parser) -> None:
         default=[],
         metavar="NAME",
         help='turn a dial of the replica for this run: --dial "radarr down" (may be repeated)',
+    )
+    group.addoption(
+        "--drill",
+        dest="wk_drill",
+        action="store_true",
+        help="turn each dial of the replica in turn and see that the right checks go red; "
+        "with --dial only those",
     )
     group.addoption(
         "--no-lookahead",

@@ -100,8 +100,6 @@ def our_own_words(config: pytest.Config) -> None:
 
 def _begin(config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]) -> None:
     _refuse_unreviewed(watch.options, selected)
-    # A scheduler ends a run by SIGTERM; what was found until then is reported all the same.
-    signal.signal(signal.SIGTERM, _interrupt)
     watch.begin(selected)
     folder, ledger = _recording(config, watch, selected)
     watch.keep_ledger(ledger)
@@ -121,8 +119,18 @@ def _refuse_unreviewed(options: Options, selected: Sequence[tuple[str, Scenario]
         )
 
 
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt(f"signal {signum}")
+def _interrupt_on_sigterm(config: pytest.Config) -> None:
+    """A scheduler ends a run by SIGTERM; what was found until then is reported all the same."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    config.add_cleanup(lambda: _restore(before))
+
+
+def _restore(handler: Any) -> None:
+    signal.signal(signal.SIGTERM, handler)
 
 
 def _recording(
@@ -130,6 +138,7 @@ def _recording(
 ) -> tuple[Path, Ledger]:
     """Where this process writes: the run's folder and a ledger of its own."""
     if is_worker(config):
+        _interrupt_on_sigterm(config)
         given: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
         folder = Path(given[FOLDER])
         ledger = Ledger.open(folder / f"ledger-{given['workerid']}.jsonl", watch.redactor)
@@ -149,6 +158,7 @@ def _recording(
 def account_of(config: pytest.Config) -> Account:
     """The run's account, begun when it is first needed: a run without scenarios leaves none."""
     if ACCOUNT not in config.stash:
+        _interrupt_on_sigterm(config)
         watch = config.stash[WATCH]
         path = config.rootpath / "waivers.yml"
         waivers = load(path) if path.exists() else Waivers()

@@ -1,17 +1,20 @@
-"""How a step definition becomes a word: a typed sentence, registered with pytest-bdd, that only means."""
+"""How does a step definition become a word: a typed sentence that only says what it means?"""
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest_bdd
 from pytest_bdd.parsers import StepParser
 
+from watchkeeper.errors import ConfigurationError, Place
 from watchkeeper.limits import parse_limit
 from watchkeeper.meaning import Meaning, Tenses, parse_tense
 from watchkeeper.nouns import noun_pattern
@@ -21,6 +24,8 @@ from watchkeeper.yaml_file import nearest
 F = TypeVar("F", bound=Callable[..., Meaning])
 Table = tuple[tuple[str, ...], ...]
 
+HEADER_AND_ROW = 2
+"""Rows that a sentence's table has at least; one without rows would judge nothing and pass."""
 _FIELD = re.compile(r"\{(\w+)\}")
 _TENSES = "|".join(
     rf"{re.escape(kind.value)} \S+ [a-z]+" for kind in Tenses if kind is not Tenses.MEANWHILE
@@ -73,13 +78,17 @@ class _Dictionary:
 
     def __init__(self) -> None:
         self.words: list[Word] = []
+        self.mistakes: list[ConfigurationError] = []
         self.lexicon = Lexicon()
 
     def load(self, systems: Iterable[System]) -> None:
+        """Close the placeholders by `systems`; raises the mistake of a word that is none."""
         self.lexicon = Lexicon.of(systems)
         for word in self.words:
             word.parser.compile(self.lexicon)
         meaning_of.cache_clear()
+        if self.mistakes:
+            raise self.mistakes[0]
 
 
 class SentenceParser(StepParser):
@@ -112,11 +121,21 @@ class Word:
     parser: SentenceParser
 
     @property
+    def said(self) -> str:
+        """The sentence as people write it: "its FIGURE is LIMIT"."""
+        plain = self.pattern.replace("{tense}", "").replace("{is}", "is").replace("{has}", "has")
+        return _FIELD.sub(lambda match: match[1].upper(), plain)
+
+    @property
     def takes_table(self) -> bool:
         return "datatable" in inspect.signature(self.function).parameters
 
     def meaning(self, text: str, table: Table | None) -> Meaning:
         """What `text` means; raises SentenceError for a bad limit, tense or table."""
+        if self.takes_table and (not table or len(table) < HEADER_AND_ROW):
+            raise SentenceError("needs a table below it: a header and at least one row")
+        if table and not self.takes_table:
+            raise SentenceError("takes no table")
         arguments = self.parser.parse_arguments(text) or {}
         wanted = inspect.signature(self.function).parameters
         try:
@@ -126,17 +145,21 @@ class Word:
                 if name in wanted
             }
             if self.takes_table:
-                if not table:
-                    raise SentenceError("needs a table below it")
                 given["datatable"] = table
-            elif table:
-                raise SentenceError("takes no table")
             return self.function(**given)
         except ValueError as error:
             raise SentenceError(str(error)) from None
 
 
 DICTIONARY = _Dictionary()
+
+
+def rows_of(table: Table, *columns: str) -> tuple[tuple[str, ...], ...]:
+    """The rows of a sentence's table that must have exactly these columns; raises SentenceError."""
+    if table[0] != columns:
+        wanted = " | ".join(columns)
+        raise SentenceError(f"its table is headed | {' | '.join(table[0])} |, write | {wanted} |")
+    return table[1:]
 
 
 def word(pattern: str, *kinds: str) -> Callable[[F], F]:
@@ -147,10 +170,16 @@ def word(pattern: str, *kinds: str) -> Callable[[F], F]:
     """
 
     def register(function: F) -> F:
-        if inspect.iscoroutinefunction(function):
-            raise TypeError(
-                f"{function.__name__}: a word can't be async, pytest-bdd never awaits it"
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            code = function.__code__
+            DICTIONARY.mistakes.append(
+                ConfigurationError(
+                    f"the word {function.__name__} is async, and nothing would ever await it",
+                    place=Place(Path(code.co_filename), code.co_firstlineno),
+                    hint='write "def"; a word only says what its sentence means',
+                )
             )
+            return function
         parser = SentenceParser(pattern)
         for kind in kinds or (None,):
             pytest_bdd.step(parser, kind, stacklevel=2)(_carry_out)  # type: ignore[arg-type]
@@ -170,7 +199,7 @@ def meaning_of(kind: str, text: str, table: Table | None) -> Meaning:
     """What a sentence means; raises SentenceError where no word or several understand it."""
     found = _understanding(kind, text)
     if len(found) > 1:
-        both = '" and "'.join(each.pattern for each in found)
+        both = '" and "'.join(each.said for each in found)
         raise SentenceError(f'can be read in two ways: "{both}"')
     if not found:
         raise SentenceError(_advice(kind, text))
@@ -186,21 +215,23 @@ def _understanding(kind: str, text: str) -> list[Word]:
 
 
 def _advice(kind: str, text: str) -> str:
-    """Why nothing understands `text`: a noun that no target file knows, or a sentence that isn't one."""
+    """Why nothing understands `text`: a noun that no target file knows, or no such sentence."""
     for each in DICTIONARY.words:
         match = each.parser.loose.fullmatch(text)
         if match is None:
             continue
         if each.kinds and kind not in each.kinds:
-            return f'"{each.pattern}" stands after {" or ".join(each.kinds).title()}'
+            return f'"{each.said}" stands after {" or ".join(each.kinds).title()}'
         for field, value in match.groupdict().items():
             names = DICTIONARY.lexicon.names(field) if field in _CLOSED else ()
             if value and names and not re.fullmatch(_alternatives("", names), value):
                 near = nearest(value, names)
                 return f'no {_called(field)} is called "{value}"' + (f"; {near}" if near else "")
-    patterns = [each.pattern for each in DICTIONARY.words if not each.kinds or kind in each.kinds]
-    near = nearest(text, patterns) or f'write for example "{patterns[0]}"' if patterns else ""
-    return f"no sentence of the vocabulary is like this; {near}"
+    said = [each.said for each in DICTIONARY.words if not each.kinds or kind in each.kinds]
+    near = difflib.get_close_matches(text, said, n=1, cutoff=0.0)
+    return "no sentence of the vocabulary is like this" + (
+        f'; the nearest is "{near[0]}"' if near else ""
+    )
 
 
 def _called(field: str) -> str:

@@ -1,0 +1,166 @@
+"""How do scenarios run on a replica, one fault after the other, fast and without a trace?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from watchkeeper.changing.operate import Hands
+from watchkeeper.changing.operators import OPERATORS
+from watchkeeper.clock import Clock
+from watchkeeper.errors import ConfigurationError
+from watchkeeper.looking.loop import LookingLoop
+from watchkeeper.looking.observe import Observer
+from watchkeeper.looking.probes import PROBES
+from watchkeeper.performing import Performance, Stopped
+from watchkeeper.plan import Scenario, services_needed
+from watchkeeper.proving.replicas import Replica
+from watchkeeper.recording.ledger import Ledger
+from watchkeeper.recording.redaction import Redactor
+from watchkeeper.services import Database, Service, Web
+from watchkeeper.targets import REPLICA, System, Target
+from watchkeeper.verdicts import Finding, Verdict
+
+REAL_SHARE = 1 / 200
+"""The share of a wait that passes in truth: two minutes are 0.6 s, time for a system to work."""
+
+
+class NotSo(Exception):
+    """The replica is not as it was told to be; the message says what it is instead."""
+
+
+@dataclass
+class DrillClock(Clock):
+    """A clock that is moved on by waiting, here and in the replica."""
+
+    replica: Replica | None = None
+    moved: bool = field(default=False, init=False)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds * REAL_SHARE)
+        self.offset += timedelta(seconds=seconds * (1 - REAL_SHARE))
+        self.moved = True
+        if self.replica is not None:
+            self.replica.move_clock(self.offset.total_seconds())
+
+
+class Stage:
+    """A replica, and the scenarios of its system that are run on it again and again.
+
+    Nothing but a replica can be the stage: it is made of one. Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        scenarios: Sequence[Scenario],
+        replica: Replica,
+        ledger: Ledger,
+        redactor: Redactor,
+    ) -> None:
+        if any(scenario.system.slug != system.slug for scenario in scenarios):
+            raise ConfigurationError("a replica is the stage of one system")
+        # Those that change come last: what they leave behind must not meet those that look.
+        self.scenarios = tuple(sorted(scenarios, key=lambda scenario: not scenario.only_looks))
+        self.replica = replica
+        self._ledger = ledger
+        self._target = Target(system, system.environments[REPLICA], replica.variables)
+        self._services = self._target.services(services_needed(self.scenarios, self._target))
+        for secret in self._target.secrets(self._services):
+            redactor.add(secret)
+        self._looking = LookingLoop()
+        self._ready = False
+
+    def run(
+        self, turns: Sequence[str], scenarios: Sequence[Scenario], deadline_s: float
+    ) -> tuple[tuple[Scenario, tuple[Finding, ...]], ...]:
+        """What `scenarios` find while the dials `turns` are on; then the replica is put right.
+
+        Before each scenario that changes, the replica is fresh but for the dials. Raises NotSo
+        where the replica does not show a fault or does not lose it, and ConfigurationError where a
+        dial can't be turned.
+        """
+        found: list[tuple[Scenario, tuple[Finding, ...]]] = []
+        try:
+            self._turn(turns)
+            clean = True
+            with self._observing(deadline_s) as (observer, hands):
+                lookers = [each for each in scenarios if each.only_looks]
+                observer.ahead(look for each in lookers for look in each.looks_ahead)
+                for scenario in lookers:
+                    found.append((scenario, _performed(scenario, observer, hands)))
+            for scenario in scenarios:
+                if scenario.only_looks:
+                    continue
+                if not clean:
+                    self._reset(turns)
+                    self._turn(turns)
+                clean = False
+                with self._observing(deadline_s) as (observer, hands):
+                    found.append((scenario, _performed(scenario, observer, hands)))
+        finally:
+            self._reset(turns)
+        return tuple(found)
+
+    def close(self) -> None:
+        """Stop looking and take the replica away."""
+        self._looking.close()
+        self.replica.close()
+
+    def _turn(self, turns: Iterable[str]) -> None:
+        for name in turns:
+            self.replica.turn(name)
+        for name in turns:
+            if not self.replica.is_on(name):
+                raise NotSo(f'the replica was told "{name}", and does not show it')
+
+    def _reset(self, turns: Iterable[str]) -> None:
+        self.replica.reset()
+        for name in turns:
+            if self.replica.is_on(name):
+                raise NotSo(f'the replica was reset, and still shows "{name}"')
+
+    @contextmanager
+    def _observing(self, deadline_s: float) -> Iterator[tuple[Observer, Hands]]:
+        """Eyes and hands that know nothing of the fault before: no answer, session or refusal."""
+        clock = DrillClock(replica=self.replica)
+        services = {name: _hurried(each, deadline_s) for name, each in self._services.items()}
+        observer = Observer(self._target, services, PROBES, self._looking, clock)
+        if not self._ready:
+            steps = (step for scenario in self.scenarios for step in scenario.steps)
+            observer.make_ready(look for step in steps for look in step.looks)
+            self._ready = True
+        try:
+            yield observer, Hands(self._target, observer, OPERATORS, self._ledger, "destroys")
+        finally:
+            observer.close()
+            if clock.moved:
+                self.replica.move_clock(0)
+
+
+def _hurried(service: Service, deadline_s: float) -> Service:
+    """The service with a short deadline, where it is one that a fault can make wait."""
+    if isinstance(service, Web | Database):
+        return service.model_copy(update={"deadline": f"{deadline_s:g} seconds"})
+    return service
+
+
+def _performed(scenario: Scenario, observer: Observer, hands: Hands) -> tuple[Finding, ...]:
+    """All findings of one scenario, to its end or to where it stopped, with its undoing."""
+    performance = Performance(scenario, observer, hands)
+    broken: list[Finding] = []
+    step = scenario.steps[0]
+    try:
+        for step in scenario.steps:
+            performance.perform(step)
+    except Stopped:
+        pass  # what stopped it is among the findings
+    except Exception as error:  # our own fault tells nothing about the system
+        told = f"Watchkeeper itself failed: {type(error).__name__}: {error}"
+        at = datetime.now(UTC)
+        broken = [Finding(step.written.text, Verdict.UNKNOWN, told, str(scenario.path), at, 0.0)]
+    performance.finish()
+    return (*(account.finding for account in performance.accounts), *broken)
