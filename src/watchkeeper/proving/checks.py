@@ -91,7 +91,7 @@ def _proving(scenario: Scenario) -> Iterable[Step]:
     for step in scenario.steps:
         if isinstance(step.meaning, Undo) or step.precondition:
             continue
-        if isinstance(step.meaning, Operate | JUDGEMENTS):
+        if isinstance(step.meaning, (Operate, *JUDGEMENTS)):
             yield step
 
 

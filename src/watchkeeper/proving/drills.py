@@ -70,7 +70,8 @@ class Expected:
 class Drill:
     """A fault and what must follow from it.
 
-    `deadline_s` is for looks at web services and databases. `turns`: the dials, in this order. `also`: checks that are drawn along, without being proven.
+    `turns`: the dials, in this order. `also`: checks that are drawn along, without being proven.
+    `deadline_s`: for looks at web services and databases. `place`: where it is written.
     """
 
     system: str

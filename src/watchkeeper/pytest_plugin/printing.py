@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
-from watchkeeper.plan import Scenario, without_duplicates
+from watchkeeper.nouns import filled
+from watchkeeper.plan import Scenario, Step, without_duplicates
 from watchkeeper.pytest_plugin.options import Options
+from watchkeeper.targets import Operation
 
 
 def plan_text(scenarios: Sequence[Scenario], options: Options) -> str:
@@ -29,8 +32,14 @@ def _scenario(scenario: Scenario, options: Options) -> Iterator[str]:
             yield f"  looks at   {look.noun}  ({described(look.figure.probe, look.question)})"
         if step.operation is not None:
             effect = step.operation.options.effect
-            order = described(step.operation.operator, step.operation.order)
-            yield f"  {effect:9}  {step.operation.name}  ({order})"
+            yield f"  {effect:9}  {step.written_verb}  ({_order(step, step.operation)})"
+
+
+def _order(step: Step, operation: Operation) -> str:
+    """All that will be sent: the digest of a reviewed plan must tell any two orders apart."""
+    order = operation.order.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    rest = filled(order, dict(step.verb_arguments))
+    return f"{operation.operator} {json.dumps(rest, ensure_ascii=False, sort_keys=True)}"
 
 
 def described(kind: str, question: object) -> str:

@@ -165,12 +165,12 @@ def rows_of(table: Table, *columns: str) -> tuple[tuple[str, ...], ...]:
 def word(pattern: str, *kinds: str) -> Callable[[F], F]:
     """Register a word for Given, When or Then sentences (`kinds`; all three where none is named).
 
-    The function returns what the sentence means. To pytest-bdd it is an ordinary step, which carries
-    that meaning out through the fixture `performance`.
+    The function returns what the sentence means. To pytest-bdd it is an ordinary step, which
+    carries that meaning out through the fixture `performance`.
     """
 
     def register(function: F) -> F:
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        if _never_awaited(function):
             code = function.__code__
             DICTIONARY.mistakes.append(
                 ConfigurationError(
@@ -187,6 +187,10 @@ def word(pattern: str, *kinds: str) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def _never_awaited(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _carry_out(performance: Any) -> None:
@@ -228,9 +232,9 @@ def _advice(kind: str, text: str) -> str:
                 near = nearest(value, names)
                 return f'no {_called(field)} is called "{value}"' + (f"; {near}" if near else "")
     said = [each.said for each in DICTIONARY.words if not each.kinds or kind in each.kinds]
-    near = difflib.get_close_matches(text, said, n=1, cutoff=0.0)
+    nearest_said = difflib.get_close_matches(text, said, n=1, cutoff=0.0)
     return "no sentence of the vocabulary is like this" + (
-        f'; the nearest is "{near[0]}"' if near else ""
+        f'; the nearest is "{nearest_said[0]}"' if nearest_said else ""
     )
 
 
