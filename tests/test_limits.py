@@ -89,7 +89,6 @@ known without a token
 completed
 the same as tags of the file
 not failed
-below 1 GB
 at least 1
 at most 20
 at least 95%

@@ -164,7 +164,7 @@ def _figure(node: YamlNode, written: str, name: str, data: dict[str, Any], kinds
         name=name,
         probe=kind,
         question=inner.checked(kinds.probes[kind], question),
-        options=inner.checked(FigureOptions, rest),
+        options=inner.checked(FigureOptions, rest, _beside(kinds.probes[kind], kind, data)),
         place=node.place(written),
     )
 
@@ -179,7 +179,9 @@ def _one_kind(
         f'"{name}" says {"no" if not found else "more than one"} way it is {done}, '
         f"expected exactly one of: {', '.join(kinds)}",
         place=node.place(*found[1:2]),
-        hint=next((nearest(key, kinds) for key in data if nearest(key, kinds)), ""),
+        hint="keep one of the two"
+        if found
+        else next((near for key in data if (near := nearest(key, kinds))), ""),
     )
 
 
@@ -197,6 +199,11 @@ def _split(
     if isinstance(data[kind], Mapping) and not _takes_mapping(model, kind):
         own = {**{k: v for k, v in own.items() if k != kind}, **data[kind]}
     return own, {key: value for key, value in data.items() if key not in own or key == "key"}
+
+
+def _beside(model: type[Model], kind: str, data: Mapping[str, Any]) -> type[Model] | None:
+    """The question's (or order's) shape, where its keys stand among the figure's own."""
+    return model if kind in model.model_fields and not isinstance(data[kind], Mapping) else None
 
 
 def _takes_mapping(model: type[Model], kind: str) -> bool:
@@ -255,7 +262,9 @@ def _operations(
             name=name,
             operator=kind,
             order=inner.checked(kinds.operators[kind], order),
-            options=inner.checked(OperationOptions, rest),
+            options=inner.checked(
+                OperationOptions, rest, _beside(kinds.operators[kind], kind, data)
+            ),
             place=node.place(written),
         )
     for operation in operations.values():

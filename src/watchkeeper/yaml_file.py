@@ -87,14 +87,19 @@ class YamlNode:
                     hint=nearest(key, allowed),
                 )
 
-    def checked(self, model: type[M], data: Mapping[str, Any]) -> M:
-        """`data` (a part of this mapping) as `model`; raises ConfigurationError with the line."""
+    def checked(
+        self, model: type[M], data: Mapping[str, Any], beside: type[BaseModel] | None = None
+    ) -> M:
+        """`data` (a part of this mapping) as `model`; raises ConfigurationError with the line.
+
+        `beside`: the model whose keys stand in the same mapping, for the complaint.
+        """
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            raise self._complaint(model, error) from None
+            raise self._complaint(error, _names(beside) + _names(model)) from None
 
-    def _complaint(self, model: type[BaseModel], error: ValidationError) -> ConfigurationError:
+    def _complaint(self, error: ValidationError, names: Sequence[str]) -> ConfigurationError:
         # One complaint at a time; an unknown key first, as a misspelt one is also a missing one.
         first = min(
             error.errors(include_url=False, include_context=False),
@@ -104,7 +109,6 @@ class YamlNode:
         where = " / ".join(keys)
         hint = ""
         if first["type"] == "extra_forbidden":
-            names = [field.alias or name for name, field in model.model_fields.items()]
             problem = f'unknown key "{keys[-1]}"'
             if len(keys) == 1:
                 problem += f", expected one of: {', '.join(names)}"
@@ -116,7 +120,8 @@ class YamlNode:
             if first["type"] == "string_type" and isinstance(first["input"], bool | int | float):
                 hint = "put it in quotes"
         elif first["type"] == "literal_error":
-            problem = f'"{where}" {first["msg"].replace("Input should be", "should be")}'
+            words = first["msg"].replace("Input should be ", "").replace("'", '"')
+            problem = f'"{where}" is another word than {words}'
         else:
             message = (
                 first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
@@ -132,9 +137,14 @@ class YamlNode:
             there = isinstance(node, CommentedMap) and key in node
             there = there or (isinstance(node, CommentedSeq) and isinstance(key, int))
             if there or number == len(loc) - 1:
-                keys.append(str(key))
+                keys.append(f"item {key + 1}" if isinstance(key, int) else str(key))
                 node = node[key] if there else None
         return keys
+
+
+def _names(model: type[BaseModel] | None) -> list[str]:
+    fields = model.model_fields.items() if model is not None else ()
+    return [field.alias or name for name, field in fields]
 
 
 def plain(value: Any) -> Any:

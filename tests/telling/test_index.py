@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from telling_samples import HOSTILE, run
+from tests.telling.telling_samples import HOSTILE, run
 
 from watchkeeper.telling.report import make_index
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
-from telling_samples import HOSTILE, allure_results, hostile_run, many, run
+from tests.telling.telling_samples import HOSTILE, allure_results, hostile_run, many, run
 
 from watchkeeper.recording import history
 from watchkeeper.recording.history import History

@@ -1,8 +1,10 @@
 """The one place that knows what pytest-bdd keeps inside; its contract tests name each piece.
 
 Used: `scenario_wrapper_template_registry` and `ScenarioTemplate.render` (to know an item's steps
-before it runs), `get_gherkin_document` (parsed once, for the lint and for pytest-bdd), and
-`get_step_function` (replaced by an index, since looking a step up costs more than running it).
+before it runs), `get_gherkin_document` (parsed once, for the lint and for pytest-bdd),
+`get_step_function` (replaced by an index, since looking a step up costs more than running it), and
+`signature` and `get_required_args` (remembered: all words are one function to pytest-bdd, and it
+inspects that anew, twice for each step).
 """
 
 from __future__ import annotations
@@ -91,6 +93,9 @@ def install() -> None:
         global _own_lookup  # noqa: PLW0603 - pytest-bdd's own function, kept for other steps
         _own_lookup = _scenario_module.get_step_function
         _scenario_module.get_step_function = _indexed
+        for name in ("signature", "get_required_args"):
+            remembered = lru_cache(maxsize=1_024)(getattr(_scenario_module, name))
+            setattr(_scenario_module, name, remembered)
 
 
 _own_lookup: Callable[..., StepFunctionContext | None] = _scenario_module.get_step_function

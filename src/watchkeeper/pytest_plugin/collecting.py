@@ -19,6 +19,8 @@ from watchkeeper.pytest_plugin.words import SentenceError, meaning_of
 from watchkeeper.targets import PERMISSIONS, Permission
 
 PLAN = pytest.StashKey[Scenario]()
+WRONG = pytest.StashKey[str]()
+"""The complaint about the target files that was told last."""
 SHOWN_COMPLAINTS = 40
 
 
@@ -41,7 +43,7 @@ class FeatureFile(pytest.Module):
         try:
             watch.load()
         except ConfigurationError as error:
-            raise self.CollectError(str(error)) from None
+            raise self.CollectError(self._told_once(error)) from None
         self._lint(watch)
         items = list(super().collect())
         complaints: list[Complaint] = []
@@ -53,6 +55,14 @@ class FeatureFile(pytest.Module):
                 complaints += planned
         self._refuse(dict.fromkeys(complaints))
         return items
+
+    def _told_once(self, error: ConfigurationError) -> str:
+        """The complaint, in full for the first feature only: all of them need the target files."""
+        before = self.config.stash.get(WRONG, "")
+        self.config.stash[WRONG] = str(error)
+        if before == str(error):
+            return f"not read: {error.place or 'a target file'} is wrong, as told above"
+        return str(error)
 
     def _names(self) -> Iterator[str]:
         for child in bdd_internals.document(self.path).feature.children:

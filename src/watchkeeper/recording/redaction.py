@@ -9,6 +9,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -16,6 +17,8 @@ from urllib.parse import quote, quote_plus
 REPLACEMENT = "‹redacted›"
 SHORTEST = 4  # a shorter secret would blank out ordinary words, and hides nothing from a guesser
 DEEPEST = 100  # nested levels; deeper data is hostile, and would exhaust Python's stack
+REMEMBERED = 10_000  # texts that are remembered as clean; about a megabyte
+REMEMBERED_LENGTH = 200  # characters of such a text; longer ones seldom come twice
 LONGEST_LINE = 4_000  # characters; nobody reads on, and browsers lay out longer lines slowly
 
 _NAMES = (
@@ -88,6 +91,20 @@ _SENSITIVE = re.compile(
 _OPTION = re.compile(rf"--?(?:[a-z]+-){{0,3}}(?:{_NAMES})", re.IGNORECASE)
 
 
+def _shows_a_sign(text: str) -> bool:
+    lowered = text.lower()
+    for sign in _SIGNS:  # noqa: SIM110 - any() with a generator takes twice as long
+        if sign in lowered:
+            return True
+    return False
+
+
+@lru_cache(maxsize=1_024)
+def _is_telling(name: str) -> bool:
+    """Whether what is called `name` is a secret; remembered, since the names are always the same."""
+    return _SENSITIVE.search(name) is not None
+
+
 class Redactor:
     """Takes known secret values, and what looks like one, out of texts and plain data.
 
@@ -99,6 +116,9 @@ class Redactor:
         self._known: set[str] = set()
         self._exact: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        # Each text of a run passes several writers, and labels come with every check: texts known
+        # to be clean are looked up, which takes a tenth of the time of searching them again.
+        self._clean: set[str] = set()
         self.too_short = 0
         for value in values:
             self.add(value)
@@ -114,21 +134,34 @@ class Redactor:
             return False
         self._exact.add(value)
         self._known.update(_spellings(value))
-        self._pattern = None
+        self._forget()
         return True
 
     def add_login(self, user: str, password: str) -> bool:
         """Make a password known, alone and as HTTP's basic authentication sends it."""
         self._known.add(base64.b64encode(f"{user}:{password}".encode(*_BYTES)).decode())
-        self._pattern = None
+        self._forget()
         return self.add(password)
 
     def text(self, text: str) -> str:
         """`text` without secrets; the same object where it held none."""
+        if text in self._clean:
+            return text
+        redacted = self._redacted(text)
+        if redacted == text and len(text) <= REMEMBERED_LENGTH:
+            if len(self._clean) >= REMEMBERED:
+                self._clean.clear()
+            self._clean.add(text)
+        return redacted
+
+    def _forget(self) -> None:
+        self._pattern = None
+        self._clean.clear()
+
+    def _redacted(self, text: str) -> str:
         if self._known:
             text = self._compiled().sub(REPLACEMENT, text)
-        lowered = text.lower()
-        if not any(sign in lowered for sign in _SIGNS):
+        if not _shows_a_sign(text):
             return text
         for pattern, replacement in _SHAPES:
             text = pattern.sub(replacement or _keep_quote, text)
@@ -183,13 +216,13 @@ class Redactor:
         before: Any = None
         for item in items:
             told = isinstance(before, str) and (
-                _OPTION.fullmatch(before) or (pair and _SENSITIVE.search(before))
+                _OPTION.fullmatch(before) or (pair and _is_telling(before))
             )
             yield _blank(item) if told else self._value(item, depth)
             before = item
 
     def _named(self, name: Any, data: Any, depth: int) -> Any:
-        if isinstance(name, str) and _SENSITIVE.search(name):
+        if isinstance(name, str) and _is_telling(name):
             return _blank(data)
         return self._value(data, depth)
 

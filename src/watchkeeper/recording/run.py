@@ -63,6 +63,12 @@ class CheckRecord:
     tags: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """The scenario as people tell it from others; its row where the name does not hold it."""
+        held = not self.row or self.row in self.scenario
+        return self.scenario if held else f"{self.scenario} [{self.row}]"
+
+    @property
     def worst_finding(self) -> FindingRecord | None:
         """The finding that gave the verdict, or None where nothing was judged."""
         return next((found for found in self.findings if found.verdict == self.verdict), None)

@@ -15,7 +15,7 @@ from pathlib import Path
 from watchkeeper.recording.history import History, counts, key
 from watchkeeper.recording.redaction import clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord
-from watchkeeper.telling.summary import SIGNS, headline, name, sentence, telling, verdict_of
+from watchkeeper.telling.summary import SIGNS, headline, sentence, telling, verdict_of
 from watchkeeper.telling.summary import worth_telling as _worth_telling
 from watchkeeper.verdicts import Verdict, worst
 
@@ -238,7 +238,7 @@ def _finding(check: CheckRecord, past: History) -> str:
     verdict = verdict_of(check.verdict)
     found = telling(check)
     return f"""<article class="finding is-{_css(verdict)}">
-<h3>{badge(verdict)} <span class="level">{text(check.level)}</span> {text(name(check))}</h3>
+<h3>{badge(verdict)} <span class="level">{text(check.level)}</span> {text(check.title)}</h3>
 <p class="said">{text(sentence(check))}</p>
 {_todo(check, verdict)}
 <p class="where">{_where(check, found)}</p>
@@ -312,7 +312,7 @@ def _all_checks(run: RunRecord) -> str:
 
 
 def _row(check: CheckRecord) -> str:
-    cells = (check.level, ", ".join(check.ids), name(check), sentence(check))
+    cells = (check.level, ", ".join(check.ids), check.title, sentence(check))
     return (
         f"<tr><td>{badge(verdict_of(check.verdict))}</td>"
         + "".join(f"<td>{text(cell)}</td>" for cell in cells)

@@ -73,11 +73,6 @@ def sentence(check: CheckRecord) -> str:
     return said or _UNSAID.get(verdict_of(check.verdict), f"it {check.verdict}")
 
 
-def name(check: CheckRecord) -> str:
-    """The scenario with its row, "Each service answers [Radarr]"."""
-    return f"{check.scenario} [{check.row}]" if check.row else check.scenario
-
-
 def worth_telling(run: RunRecord) -> tuple[CheckRecord, ...]:
     """The checks that somebody should read about, worst first, then by level."""
     quiet = (Verdict.PASSED, Verdict.NOT_APPLICABLE)
@@ -171,7 +166,7 @@ def _finding(check: CheckRecord) -> Text:
     found = telling(check)
     text = Text()
     text.append(f"{SIGNS[verdict]} {check.verdict.upper()}", style=_STYLES[verdict])
-    text.append(clean(f"  {', '.join(check.ids)}  {name(check)}\n"), style="bold")
+    text.append(clean(f"  {', '.join(check.ids)}  {check.title}\n"), style="bold")
     text.append(_cut(clean(sentence(check))))
     if todo := " · ".join(filter(None, (check.advice, check.runbook))):
         text.append(_cut(clean(f"\n→ {todo}")))
@@ -202,7 +197,7 @@ def markdown(run: RunRecord) -> str:
         lines += ["", "| level | id | check | verdict | found |", "|---|---|---|---|---|"]
     for check in told[:ROWS]:
         verdict = f"{SIGNS[verdict_of(check.verdict)]} {check.verdict}"
-        cells = (check.level, ", ".join(check.ids), name(check), verdict, sentence(check))
+        cells = (check.level, ", ".join(check.ids), check.title, verdict, sentence(check))
         lines.append(f"| {' | '.join(_escaped(_cut(cell)) for cell in cells)} |")
     if len(told) > ROWS:
         lines += ["", f"and {len(told) - ROWS:,} more, in the report"]

@@ -7,6 +7,8 @@ from watchkeeper.observation import Observation, Table
 
 FIRST = 3
 """Rows of a list that are named."""
+LENGTH = 60
+"""Characters of such a row."""
 
 
 def shown_value(seen: Observation) -> str:
@@ -15,6 +17,6 @@ def shown_value(seen: Observation) -> str:
         return "no data"
     if not isinstance(seen.value, Table):
         return shown(seen.value, seen.unit)
-    rows = [" ".join(str(value) for _, value in row.cells if value is not None) for row in seen.value]
-    named = "; ".join(row[:60] for row in rows[:FIRST])
+    told = [[str(cell) for _, cell in row.cells if cell is not None] for row in seen.value]
+    named = "; ".join(" ".join(cells)[:LENGTH] for cells in told[:FIRST])
     return f"{seen.value.total:,} rows" + (f": {named}" if named else "")

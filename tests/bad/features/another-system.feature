@@ -1,0 +1,8 @@
+# expects: ?
+@shop @daily
+Feature: another system
+
+  @BAD-U-4 @P2
+  Scenario: It works
+    Given the yard
+    Then its mood is calm

@@ -1,0 +1,8 @@
+# expects: ?
+@shop @daily
+Feature: answer without operation
+
+  @BAD-Y-4 @P2
+  Scenario: It works
+    Given the shop
+    Then the state of the answer is new

@@ -1,0 +1,8 @@
+# expects: ?
+@shop @daily
+Feature: earlier values
+
+  @BAD-Y-2 @P2
+  Scenario: It works
+    Given the shop
+    Then its pace is at most last week's

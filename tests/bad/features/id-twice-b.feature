@@ -1,0 +1,8 @@
+# expects: ?
+@shop @daily
+Feature: id twice b
+
+  @BAD-S-1 @P2
+  Scenario: It works
+    Given the shop
+    Then it has no orders

@@ -1,0 +1,3 @@
+# expects: ?
+Scenario: It works
+  Given the shop

@@ -1,0 +1,7 @@
+# expects: ?
+@shop @daily
+Feature: no judgement
+
+  @BAD-E-1 @P2
+  Scenario: It works
+    Given the shop

@@ -1,0 +1,4 @@
+# expects: ?
+@shop @daily
+Feature: no scenario
+

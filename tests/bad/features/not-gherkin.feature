@@ -1,0 +1,2 @@
+# expects: ?
+It was a dark and stormy night.

@@ -1,0 +1,2 @@
+# expects: 2: is not UTF-8
+Feature: ÿ

@@ -1,0 +1,10 @@
+# expects: ?
+@shop @daily
+Feature: one value as a list
+
+  @BAD-Y-5 @P2
+  Scenario: It works
+    Given the shop
+    Then its mood includes:
+      | state |
+      | new |

@@ -1,0 +1,9 @@
+# expects: ?
+@shop @daily
+Feature: operation without tag
+
+  @BAD-R-1 @P2
+  Scenario: It works
+    Given the shop
+    When the operator restocks
+    Then it has no orders

@@ -1,0 +1,11 @@
+# expects: ?
+@shop @daily
+Feature: outline without rows
+
+  @BAD-D-1 @P2
+  Scenario Outline: It works
+    Given the shop
+    Then its <figure> is calm
+
+    Examples:
+      | figure |

@@ -1,0 +1,10 @@
+# expects: ?
+@shop @daily
+Feature: ragged table
+
+  @BAD-X-8 @P2
+  Scenario: It works
+    Given the shop
+    Then its orders include:
+      | state | customer |
+      | new |

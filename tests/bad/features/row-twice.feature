@@ -1,0 +1,13 @@
+# expects: ?
+@shop @daily
+Feature: row twice
+
+  @BAD-N-2 @P2
+  Scenario Outline: It works
+    Given the shop
+    Then its <figure> is calm
+
+    Examples:
+      | figure |
+      | mood   |
+      | mood   |

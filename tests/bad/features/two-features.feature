@@ -1,0 +1,10 @@
+# expects: ?
+@shop @daily
+Feature: two features
+
+  @BAD-Z-1 @P2
+  Scenario: It works
+    Given the shop
+    Then its mood is calm
+
+Feature: another

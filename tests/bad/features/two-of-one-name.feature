@@ -1,0 +1,13 @@
+# expects: ?
+@shop @daily
+Feature: two of one name
+
+  @BAD-A-1 @P2
+  Scenario: It works
+    Given the shop
+    Then it has no orders
+
+  @BAD-A-2 @P2
+  Scenario: It works
+    Given the shop
+    Then its mood is calm

@@ -1,0 +1,8 @@
+# expects: ?
+@shop @daily
+Feature: unknown list
+
+  @BAD-I-2 @P2
+  Scenario: It works
+    Given the shop
+    Then it has no odrers

@@ -1,0 +1,9 @@
+# expects: ?
+@shop @daily
+Feature: unknown verb
+
+  @BAD-J-1 @P2 @changes
+  Scenario: It works
+    Given the shop
+    When the operator restoks
+    Then it has no orders

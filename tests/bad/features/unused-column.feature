@@ -1,0 +1,12 @@
+# expects: ?
+@shop @daily
+Feature: unused column
+
+  @BAD-N-1 @P2
+  Scenario Outline: It works
+    Given the shop
+    Then its <figure> is calm
+
+    Examples:
+      | figure | why |
+      | mood   | x   |
