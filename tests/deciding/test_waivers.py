@@ -96,7 +96,7 @@ def test_a_quoted_date_and_no_waivers(tmp_path: Path) -> None:
         (f"waivers:\n  - {{{GOOD}, ower: B}}\n", 2, 'did you mean "owner"?'),
         ("waivers:\n  - id: MM-DAY-4\n    owner: Ann\n", 2, 'the waiver has no "reason"'),
         (f"waivers:\n  - {{{GOOD.replace('2026-03-01', 'soon')}}}\n", 2, '"last day" is soon'),
-        (f"waivers:\n  - {{{GOOD.replace('2026-03-01', '2026-02-30')}}}\n", 2, "is no date"),
+        (f"waivers:\n  - {{{GOOD.replace('2026-03-01', '2026-02-30')}}}\n", 2, "expected a date"),
         (f"waivers:\n  - {{{GOOD.replace('2026-03-01', '01.03.2026')}}}\n", 2, "expected a date"),
         (f"waivers:\n  - {{{GOOD.replace('01', '01T10:00:00')}}}\n", 2, "expected a date"),
         (f"waivers:\n  - {{{GOOD.replace('OPS-7', '7')}}}\n", 2, '"ticket" is 7, expected a text'),
