@@ -11,7 +11,7 @@ from watchkeeper.errors import OperationFailed
 from watchkeeper.looking.handles import Handles
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Database
-from watchkeeper.web import Call, json_of, service_and_path, web_client
+from watchkeeper.web_calls import Call, service_and_path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -47,6 +47,8 @@ class ChangingHandles(Handles):
         return asked.result(self.deadline_s)
 
     async def _call(self, verb: str, target: str, json: object) -> object:
+        from watchkeeper.web import json_of, web_client  # noqa: PLC0415 - heavy
+
         name, path = service_and_path(target)
         client = await web_client(self._reach, name)
         reply = await client.ask(Call(verb, path, json=json))

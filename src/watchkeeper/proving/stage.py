@@ -86,20 +86,17 @@ class Stage:
         found: list[tuple[Scenario, tuple[Finding, ...]]] = []
         try:
             self._turn(turns)
-            clean = True
             with self._observing(deadline_s) as (observer, hands):
                 lookers = [each for each in scenarios if each.only_looks]
                 observer.ahead(look for each in lookers for look in each.looks_ahead)
-                for scenario in lookers:
-                    found.append((scenario, _performed(scenario, observer, hands)))
-            for scenario in scenarios:
-                if scenario.only_looks:
-                    continue
-                if not clean:
-                    self._reset(turns)
-                    self._turn(turns)
-                clean = False
-                with self._observing(deadline_s) as (observer, hands):
+                found += [(each, _performed(each, observer, hands)) for each in lookers]
+                clean = True
+                for scenario in (each for each in scenarios if not each.only_looks):
+                    observer.forget()
+                    if not clean:
+                        self._reset(turns)
+                        self._turn(turns)
+                    clean = False
                     found.append((scenario, _performed(scenario, observer, hands)))
         finally:
             self._reset(turns)

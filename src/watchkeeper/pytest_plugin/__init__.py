@@ -20,10 +20,12 @@ from watchkeeper.pytest_plugin.session import (
     Leader,
     account_of,
     our_own_words,
+    project_taken_for_reports,
     pytest_collection_finish,
     pytest_collection_modifyitems,
     pytest_sessionfinish,
     pytest_terminal_summary,
+    waivers_of,
 )
 from watchkeeper.pytest_plugin.state import is_worker
 from watchkeeper.pytest_plugin.watch import WATCH, Watch
@@ -50,6 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    mistaken = project_taken_for_reports(config)
+    if mistaken:
+        raise pytest.UsageError(mistaken)
     tags = frozenset(line.partition(":")[0].strip() for line in config.getini("markers"))
     watch = Watch(config.rootpath, Options.of(config), tags)
     config.stash[WATCH] = watch
@@ -60,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     config.pluginmanager.register(Leader(config), "watchkeeper_leader")
     if config.pluginmanager.hasplugin("xdist"):
-        workers = Workers(config, account_of, our_own_words)
+        workers = Workers(config, account_of, our_own_words, waivers_of)
         config.pluginmanager.register(workers, "watchkeeper_workers")
 
 

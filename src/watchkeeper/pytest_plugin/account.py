@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from watchkeeper.deciding import census
 from watchkeeper.deciding.gate import Decision, Level, Vote, decide
@@ -14,10 +15,11 @@ from watchkeeper.deciding.waivers import Applied, Waivers
 from watchkeeper.errors import ConfigurationError
 from watchkeeper.pytest_plugin.allure_bridge import RedactingWriter
 from watchkeeper.pytest_plugin.options import Options
-from watchkeeper.recording import history
+from watchkeeper.recording import history, unended
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Canary, Redactor, clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord, instant
+from watchkeeper.telling import junit
 from watchkeeper.telling.report import make_index, make_report
 from watchkeeper.verdicts import Verdict
 
@@ -91,28 +93,28 @@ class Account:
         self._known: tuple[tuple[str, str], ...] = ()
         self._canaries: list[str] = []
         self._full = ""
+        cut_off = unended.close_dead(options.reports)
         self._past = history.runs(options.reports)
         try:
+            unended.begin(folder)
             self.ledger = Ledger.open(folder / "ledger.jsonl", redactor)
             self.ledger.append(
                 "begin", expression=asked.typed, target=options.target, allow=options.allow
             )
         except OSError as error:
             raise _unwritable(folder, error) from error
+        for told in cut_off:
+            self.say(told)
 
-    def select(
-        self,
-        nodes: Sequence[str],
-        suite: Iterable[census.Entry] = (),
-        known: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        """The scenarios that the run is to execute; one that leaves no record is missing.
+    def know(self, suite: Iterable[census.Entry], known: Iterable[tuple[str, str]]) -> None:
+        """All that was collected before anything was deselected; `known`: its ids and rows."""
+        self._suite, self._known = tuple(suite), tuple(known)
 
-        `suite`: all that was collected before anything was deselected; `known`: its ids and rows.
-        """
+    def select(self, nodes: Sequence[str]) -> None:
+        """The scenarios that the run is to execute; one that leaves no record is missing."""
         if self._selected:
             return
-        self._selected, self._suite, self._known = tuple(nodes), tuple(suite), tuple(known)
+        self._selected = tuple(nodes)
         self._note("selected", nodes=list(nodes))
         self._write(self._record("running", 0))
 
@@ -121,6 +123,11 @@ class Account:
         told = self._redactor.text(clean(message))
         if told not in self._messages:
             self._messages.append(told)
+
+    def fail(self, reason: str) -> None:
+        """Watchkeeper itself could not do its work, whatever the checks found."""
+        self._full = reason
+        self.say(reason)
 
     def refuse(self, reason: str) -> None:
         """Nothing can be run, for a mistake in the configuration."""
@@ -160,12 +167,16 @@ class Account:
             missing=self._missing(),
         )
 
-    def close(self, decision: Decision, writer: RedactingWriter | None) -> RunRecord:
-        """Write run.json, the ledger's end and the report; what can't be written is said.
+    def close(self, writer: RedactingWriter | None, xml: Path | None = None) -> RunRecord:
+        """Decide, write run.json, the ledger's end and the report; what can't be written is said.
 
-        `writer` is this process' own of Allure's files; None where only workers have one.
+        `writer` is this process' own of Allure's files; None where only workers have one. `xml`:
+        where JUnit's XML is wanted.
         """
         self._plant(writer)
+        if writer is not None and writer.unwritten:
+            self.fail(writer.unwritten)
+        decision = self.decide()
         for said in self._waivers.messages(self._known, self._applied, self.started.date()):
             self.say(said)
         self._note("end", verdict=decision.verdict, exit_code=decision.exit_code)
@@ -173,37 +184,48 @@ class Account:
         try:
             self.ledger.close()
             run = replace(run, ledger_head=self.ledger.head)
-            self._write(run)
+            run.write(self.folder / "run.json")
+            if xml is not None:
+                junit.write(run, xml)
             if self._options.report == "html":
                 make_report(self.folder, run, self._past.before(run))
                 make_index(self._options.reports)
-            return self._searched(run)
+            leak = self._leak(xml)
+            unended.end(self.folder)
         except OSError as error:
-            self._full = f"{self.folder} can't be written: {error.strerror or error}"
-        return replace(run, messages=(*run.messages, self._full))
+            return self._failed(run, self._unwritten(error))
+        return self._failed(run, leak) if leak else run
 
-    @property
-    def unwritten(self) -> str:
-        """Why what was found could not all be written; "" where it was."""
-        return self._full
-
-    def _searched(self, run: RunRecord) -> RunRecord:
-        leaks = self.canary.searches(self.folder)
-        if not leaks:
-            return run
-        names = ", ".join(sorted(path.name for path in leaks))
-        leaked = f"a planted secret came through into {names}: do not publish this run"
-        self._full = leaked
-        told = replace(run, messages=(*run.messages, leaked))
+    def _failed(self, run: RunRecord, reason: str) -> RunRecord:
+        """The record once more, with what went wrong while it was written."""
+        self.fail(reason)
+        decision = self.decide()
+        told = replace(
+            run,
+            verdict=decision.verdict,
+            exit_code=decision.exit_code,
+            messages=tuple(self._messages),
+        )
         self._write(told)
         return told
 
-    def _note(self, kind: str, **fields: object) -> None:
+    def _leak(self, xml: Path | None) -> str:
+        """Where the planted secret came through, as a sentence; "" where it did not."""
+        leaks = self.canary.searches(self.folder)
+        if xml is not None and self.canary.marker in xml.read_text("utf-8"):
+            leaks.append(xml)
+        names = ", ".join(sorted(path.name for path in leaks))
+        return names and f"a planted secret came through into {names}: do not publish this run"
+
+    def _unwritten(self, error: OSError) -> str:
+        return f"{error.filename or self.folder} can't be written: {error.strerror or error}"
+
+    def _note(self, kind: str, **fields: Any) -> None:
         """A ledger record; a disk that is full must not end the run, and is said at its end."""
         try:
             self.ledger.append(kind, **fields)
         except OSError as error:
-            self._full = f"{self.ledger.path} can't be written: {error.strerror or error}"
+            self.fail(f"{self.ledger.path} can't be written: {error.strerror or error}")
 
     def _census(self) -> census.Census:
         return census.take(
@@ -241,7 +263,7 @@ class Account:
         try:
             run.write(self.folder / "run.json")
         except OSError as error:
-            self._full = f"{self.folder} can't be written: {error.strerror or error}"
+            self.fail(self._unwritten(error))
 
     def _plant(self, writer: RedactingWriter | None) -> None:
         """Send the canary through each writer, and keep what came out of it."""

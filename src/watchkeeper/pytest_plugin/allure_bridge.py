@@ -1,26 +1,35 @@
 """How a check's record becomes an Allure result: Gherkin steps, labels, parameters, true colours.
 
-allure-pytest keeps the life of a test; what it knows nothing of is filled in just before a result is
-written. Its fixture hooks are muted: they wrote a container for every step definition.
+allure-pytest keeps the life of a test; what it knows nothing of is filled in just before a result
+is written. Its fixture hooks are muted: they wrote a container for every step definition.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import allure_commons
 import allure_pytest.plugin
 import attrs
 import pytest
-from allure_commons.logger import AllureFileLogger
-from allure_commons.model2 import Label, Link, Parameter, Status, StatusDetails, TestStepResult
+from allure_commons.model2 import (
+    Attachment,
+    Label,
+    Link,
+    Parameter,
+    Status,
+    StatusDetails,
+    TestStepResult,
+)
 from allure_commons.types import AttachmentType
-from allure_commons.utils import md5
 from allure_pytest.listener import AllureListener
 
 from watchkeeper.recording.redaction import Redactor, clean
@@ -42,7 +51,7 @@ LONG = 200
 """Characters above which an excerpt is worth an attachment, in the one file of the scenario."""
 
 
-class QuietListener(AllureListener):  # type: ignore[misc]
+class QuietListener(AllureListener):
     """allure-pytest's listener without a container for every fixture."""
 
     @pytest.hookimpl(hookwrapper=True)
@@ -57,17 +66,22 @@ class QuietListener(AllureListener):  # type: ignore[misc]
         return
 
 
-class RedactingWriter(AllureFileLogger):  # type: ignore[misc]
+class RedactingWriter:
     """The one place where Allure's files are written: everything is redacted before it is JSON.
 
-    `current` is the record of the check whose result is written next.
+    It stands in for allure-pytest's AllureFileLogger. `current` is the record of the check whose
+    result is written next; `unwritten` says why something could not be written, "" where all was.
     """
 
     redactor: Redactor = Redactor()
 
     def __init__(self, report_dir: str | Path, clean: bool = False) -> None:
-        super().__init__(report_dir, clean)
+        self._report_dir = Path(report_dir).absolute()
+        self._report_dir.mkdir(parents=True, exist_ok=True)
+        for old in self._report_dir.iterdir() if clean else ():
+            old.unlink()
         self.current: CheckRecord | None = None
+        self.unwritten = ""
 
     @allure_commons.hookimpl
     def report_result(self, result: Any) -> None:
@@ -87,24 +101,31 @@ class RedactingWriter(AllureFileLogger):  # type: ignore[misc]
     @allure_commons.hookimpl
     def report_attached_data(self, body: str | bytes, file_name: str) -> None:
         text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-        safe = self.redactor.text(clean(text)).encode()
-        (self._report_dir / file_name).write_bytes(safe)
+        self._save(file_name, self.redactor.text(clean(text)))
 
     def canary(self, text: str, name: str) -> str:
         """Write `text` as an attachment would be, and give back what stands in the file."""
         self.report_attached_data(text, name)
-        return str((self._report_dir / name).read_text("utf-8"))
+        path = self._report_dir / name
+        return path.read_text("utf-8") if path.exists() else ""
 
     def _write(self, item: Any) -> None:
         data = self.redactor.value(_plain(item))
-        name = item.file_pattern.format(prefix=allure_commons.utils.uuid4())
-        _put(f"{self._report_dir}/{name}", json.dumps(data, ensure_ascii=False).encode())
+        name = item.file_pattern.format(prefix=uuid4())
+        self._save(name, json.dumps(data, ensure_ascii=False))
+
+    def _save(self, name: str, text: str) -> None:
+        """A disk that is full must not end the run; it is said at its end."""
+        try:
+            _put(f"{self._report_dir}/{name}", text.encode())
+        except OSError as error:
+            self.unwritten = f"{self._report_dir} can't be written: {error.strerror or error}"
 
     def _fill(self, result: Any, record: CheckRecord) -> None:
         result.name = record.title
         result.fullName = record.node
-        result.testCaseId = md5(record.place, record.scenario)
-        result.historyId = md5(record.place, record.scenario, record.row)
+        result.testCaseId = _known_by(record.system, *record.ids)
+        result.historyId = _known_by(record.system, *record.ids, record.row)
         result.description = record.advice or None
         result.descriptionHtml = None
         result.titlePath = [record.system, record.feature]
@@ -137,12 +158,10 @@ class RedactingWriter(AllureFileLogger):  # type: ignore[misc]
             step.attachments.append(self._attached(long))
         return step
 
-    def _attached(self, text: str) -> Any:
-        name = f"{allure_commons.utils.uuid4()}-attachment.txt"
-        (self._report_dir / name).write_text(self.redactor.text(text), "utf-8")
-        return allure_commons.model2.Attachment(
-            source=name, name="evidence", type=AttachmentType.TEXT.mime_type
-        )
+    def _attached(self, text: str) -> Attachment:
+        name = f"{uuid4()}-attachment.txt"
+        self._save(name, self.redactor.text(text))
+        return Attachment(source=name, name="evidence", type=AttachmentType.TEXT.mime_type)
 
 
 def _plain(item: Any) -> Any:
@@ -156,7 +175,7 @@ def _plain(item: Any) -> Any:
         return [_plain(each) for each in item]
     if isinstance(item, dict):
         return {name: _plain(value) for name, value in item.items()}
-    found = ((name, getattr(item, name)) for name in _fields(type(item)))
+    found = ((name, getattr(item, name)) for name in _fields(item.__class__))
     return {name: _plain(value) for name, value in found if value or value is False}
 
 
@@ -168,8 +187,8 @@ def _fields(kind: type) -> tuple[str, ...]:
 def _put(path: str, data: bytes) -> None:
     """Write a file by three calls of the system.
 
-    Each call lets go of the interpreter's lock, which the thread that looks then holds for a while;
-    a text file of Python's makes ten.
+    A text file of Python's makes more of them, and at each the thread that looks takes the
+    interpreter's lock.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
@@ -203,9 +222,15 @@ def _labels(record: CheckRecord) -> list[Label]:
         ("subSuite", record.rule),
         ("severity", SEVERITY[record.level]),
         ("framework", "pytest-bdd"),
-        *(("tag", tag) for tag in (*record.ids, record.level, record.verdict)),
+        *(("tag", tag) for tag in dict.fromkeys((*record.ids, record.level, *record.tags))),
+        ("tag", record.verdict),
     ]
     return [Label(name=name, value=value) for name, value in pairs if value]
+
+
+def _known_by(*names: str) -> str:
+    """What Allure knows a check by from run to run: no line number, which moves."""
+    return hashlib.md5("\0".join(names).encode(), usedforsecurity=False).hexdigest()
 
 
 def _ms(moment: str) -> int:
@@ -215,13 +240,19 @@ def _ms(moment: str) -> int:
 def install(config: pytest.Config, folder: Path, redactor: Redactor) -> RedactingWriter:
     """Write this run's results into `folder`; taken away with the config."""
     RedactingWriter.redactor = redactor
-    listener, writer = QuietListener(config), RedactingWriter(folder)
+    make: Callable[[pytest.Config], QuietListener] = QuietListener  # allure-pytest has no types
+    listener, writer = make(config), RedactingWriter(folder)
     config.pluginmanager.register(listener, "watchkeeper_allure_listener")
-    for plugin in (listener, writer):
-        allure_commons.plugin_manager.register(plugin)
-        config.add_cleanup(lambda each=plugin: allure_commons.plugin_manager.unregister(each))
+    _register(config, listener)
+    _register(config, writer)
     return writer
 
 
+def _register(config: pytest.Config, plugin: object) -> None:
+    allure_commons.plugin_manager.register(plugin)
+    config.add_cleanup(lambda: allure_commons.plugin_manager.unregister(plugin))
+
+
 # Whoever asks allure-pytest for --alluredir as well gets the same redaction.
-allure_pytest.plugin.AllureFileLogger = RedactingWriter
+_plugin: Any = allure_pytest.plugin
+_plugin.AllureFileLogger = RedactingWriter

@@ -9,6 +9,7 @@ inspects that anew, twice for each step).
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 import pytest_bdd
 import pytest_bdd.parser
-from pytest_bdd.exceptions import FeatureError
+from pytest_bdd.exceptions import GherkinParseError
 from pytest_bdd.gherkin_parser import GherkinDocument, get_gherkin_document
 from pytest_bdd.parser import Scenario, Step
 from pytest_bdd.steps import StepFunctionContext
@@ -27,6 +28,12 @@ from watchkeeper.pytest_plugin.words import DICTIONARY, _carry_out
 
 # pytest_bdd.scenario, the attribute, is the decorator; the module is reached by its name.
 _scenario_module: Any = sys.modules["pytest_bdd.scenario"]
+
+
+_KEYWORDS = (
+    *("Feature", "Rule", "Background", "Scenario", "Examples"),
+    *("Given", "When", "Then", "And", "But"),
+)
 
 
 class Unreadable(ValueError):
@@ -46,12 +53,31 @@ def document(path: Path) -> GherkinDocument:
     """The parsed feature file, every scenario of it; raises Unreadable."""
     try:
         return _document(str(path))
-    except FeatureError as error:
-        raise Unreadable(str(error.message), error.line) from None
+    except GherkinParseError as error:
+        raise _unreadable(error) from None
     except (KeyError, TypeError):  # an empty file has no feature, which pytest-bdd trips over
         raise Unreadable('there is no "Feature:"', 1) from None
-    except UnicodeDecodeError:
-        raise Unreadable("is not UTF-8", 1) from None
+    except UnicodeDecodeError as error:
+        before = path.read_bytes()[: error.start]
+        raise Unreadable("is not UTF-8", before.count(b"\n") + 1) from None
+
+
+def _unreadable(error: GherkinParseError) -> Unreadable:
+    """What is wrong with the first line that the parser stumbled over, in our words."""
+    written = error.line_content.strip()
+    if written.startswith("|"):
+        return Unreadable("the row has another number of cells than the one above it", error.line)
+    if written.startswith("Feature:"):
+        return Unreadable("a file has one Feature; give this one its own file", error.line)
+    if not written:
+        return Unreadable('the file ends too early, or a """ is not closed', error.line)
+    near = difflib.get_close_matches(written.partition(":")[0].split(" ")[0], _KEYWORDS, 1, 0.7)
+    advice = ""
+    if near and near[0] == written.partition(":")[0].split(" ")[0]:
+        advice = '; "Feature:" and "Scenario:" stand above steps'
+    elif near:
+        advice = f'; did you mean "{near[0]}"?'
+    return Unreadable(f'"{written}" can\'t stand here{advice}', error.line)
 
 
 def bound(path: Path, name: str) -> Callable[..., Any]:

@@ -78,16 +78,21 @@ class FeatureFile(pytest.Module):
             self._refuse([Complaint(error.line, str(error))])
             return
         slugs = {system.slug: called for called, system in watch.systems.items()}
-        self._refuse(lint(self.path, document, watch.tags, slugs, watch.seen))
+        self._refuse(lint(self._here, document, watch.tags, slugs, watch.seen))
         for tag in _ids(document.feature):
             self.config.addinivalue_line("markers", f"{tag}: procedure")
+
+    @property
+    def _here(self) -> Path:
+        """The file as people name it: from the root, where it lies below it."""
+        root = self.config.rootpath
+        return self.path.relative_to(root) if self.path.is_relative_to(root) else self.path
 
     def _refuse(self, complaints: Iterable[Complaint]) -> None:
         found = sorted(complaints, key=lambda complaint: complaint.line)
         if not found:
             return
-        here = self.path.relative_to(self.config.rootpath)
-        lines = [f"{here}:{each.line}: {each.problem}" for each in found[:SHOWN_COMPLAINTS]]
+        lines = [f"{self._here}:{each.line}: {each.problem}" for each in found[:SHOWN_COMPLAINTS]]
         if len(found) > SHOWN_COMPLAINTS:
             lines.append(f"and {len(found) - SHOWN_COMPLAINTS} more")
         raise self.CollectError("\n".join(lines))

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_bdd.gherkin_parser import Feature, GherkinDocument, Scenario
 
 from watchkeeper.plan import Complaint
+from watchkeeper.pytest_plugin.words import is_sentence
 from watchkeeper.yaml_file import nearest
 
 ID = re.compile(r"[A-Z]{2,4}-[A-Z0-9]+-\d+")
@@ -99,6 +100,7 @@ def _scenario(
     tags = names_of(scenario.tags) | inherited
     if not scenario.name:
         yield Complaint(line, "the scenario has no name; say what it checks")
+    yield from _misspelt_steps(scenario)
     if not scenario.steps:
         yield Complaint(line, f'"{scenario.name}" has no steps, so it would pass whatever happens')
     ids = [tag for tag in tags if ID.fullmatch(tag)]
@@ -113,6 +115,18 @@ def _scenario(
         if seen.ids.setdefault(each, place) != place:
             yield Complaint(line, f"@{each} stands at {seen.ids[each]} already")
     yield from _outline(scenario, known)
+
+
+def _misspelt_steps(scenario: Scenario) -> Iterator[Complaint]:
+    """Gherkin takes "Givn the shop", above the first step, for a description."""
+    for number, line in enumerate((scenario.description or "").splitlines(), 1):
+        keyword, _, sentence = line.strip().partition(" ")
+        if is_sentence(sentence):
+            near = nearest(keyword.title(), ("Given", "When", "Then", "And", "But"))
+            yield Complaint(
+                scenario.location.line + number,
+                f'"{line.strip()}" is no step' + (f"; {near}" if near else ""),
+            )
 
 
 def _outline(scenario: Scenario, known: set[str]) -> Iterator[Complaint]:
@@ -130,14 +144,14 @@ def _outline(scenario: Scenario, known: set[str]) -> Iterator[Complaint]:
             continue
         columns |= {str(cell.value) for cell in header.cells}
         rows = [tuple(cell.value for cell in row.cells) for row in examples.table_body]
-        for row, written in zip(rows, examples.table_body, strict=True):
-            if rows.count(row) > 1:
+        for number, (row, written) in enumerate(zip(rows, examples.table_body, strict=True)):
+            if row in rows[:number]:
                 yield Complaint(
                     written.location.line, f"the row {' | '.join(map(str, row))} is there twice"
                 )
     if "Outline" in scenario.keyword and not scenario.examples:
         yield Complaint(scenario.location.line, f'"{scenario.name}" is an outline without Examples')
-    for name in sorted(used - columns):
+    for name in sorted(used - columns) if columns or not scenario.examples else ():
         near = nearest(name, columns)
         yield Complaint(
             scenario.location.line,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import signal
 import sys
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
 from watchkeeper.deciding.census import Entry
-from watchkeeper.deciding.gate import EXIT_INTERNAL
+from watchkeeper.deciding.gate import EXIT_CONFIGURATION
 from watchkeeper.deciding.waivers import Waivers, load
 from watchkeeper.errors import ConfigurationError, WatchkeeperError
 from watchkeeper.plan import Scenario
@@ -32,13 +34,23 @@ from watchkeeper.pytest_plugin.state import (
     is_worker,
 )
 from watchkeeper.pytest_plugin.watch import WATCH, Watch
-from watchkeeper.pytest_plugin.workers import CANARY, FOLDER, REFUSED, RUN_FOLDER
+from watchkeeper.pytest_plugin.workers import (
+    CANARY,
+    COLLECTED,
+    FOLDER,
+    REFUSED,
+    RUN_FOLDER,
+    UNWRITTEN,
+)
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Canary
 from watchkeeper.recording.run import CheckRecord
 from watchkeeper.targets import REPLICA
 from watchkeeper.telling.summary import tell
 
+OUR_XML = pytest.StashKey[Path]()
+"""Where JUnit's file of a run of scenarios goes, where it was asked for."""
+SIGTERM_HEARD = pytest.StashKey[bool]()
 DIGEST_LENGTH = 12
 """Characters of a plan's digest: enough that no other plan has it by chance."""
 
@@ -66,6 +78,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _print_plan(selected, watch.options)
         session.items.clear()
         return
+    _interrupt_on_sigterm(config)
     try:
         _begin(config, watch, selected)
     except WatchkeeperError as error:
@@ -74,6 +87,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from None
         config.stash[REFUSAL] = str(error)
         config.workeroutput[REFUSED] = str(error)  # type: ignore[attr-defined]
+
+
+def project_taken_for_reports(config: pytest.Config) -> str:
+    """Why the project was not found, "" where it was.
+
+    pytest looks for the project before it knows our options: in `--reports FOLDER` it takes a
+    folder that is there already for one to collect from, and without the equals sign loses its way.
+    """
+    here, typed = config.invocation_params.dir, _typed(config).split()
+    reports = Path(config.option.wk_reports)
+    lost = config.inipath is None or not here.is_relative_to(config.rootpath)
+    if not lost or "--reports" not in typed or not reports.is_absolute():
+        return ""
+    return f"pytest took {reports} for the project\n    write --reports={reports}"
 
 
 def _print_plan(selected: Sequence[tuple[str, Scenario]], options: Options) -> None:
@@ -89,7 +116,14 @@ def digest_of(selected: Sequence[tuple[str, Scenario]], options: Options) -> str
 
 
 def our_own_words(config: pytest.Config) -> None:
-    """A finding is told once, in the table: no traceback of it and no list of node ids."""
+    """A finding is told once, in the table: no traceback of it and no list of node ids.
+
+    The same goes for JUnit's file: ours tells unknown from failed, so pytest's own is not written.
+    """
+    if xml_key in config.stash:
+        config.pluginmanager.unregister(config.stash[xml_key])
+        del config.stash[xml_key]
+        config.stash[OUR_XML] = Path(config.option.xmlpath).expanduser().absolute()
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "no"
     reporter = config.pluginmanager.getplugin("terminalreporter")
@@ -121,6 +155,9 @@ def _refuse_unreviewed(options: Options, selected: Sequence[tuple[str, Scenario]
 
 def _interrupt_on_sigterm(config: pytest.Config) -> None:
     """A scheduler ends a run by SIGTERM; what was found until then is reported all the same."""
+    if SIGTERM_HEARD in config.stash:
+        return
+    config.stash[SIGTERM_HEARD] = True
 
     def interrupt(signum: int, frame: object) -> None:
         raise KeyboardInterrupt("SIGTERM")
@@ -137,21 +174,23 @@ def _recording(
     config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]
 ) -> tuple[Path, Ledger]:
     """Where this process writes: the run's folder and a ledger of its own."""
+    suite = config.stash.get(SUITE, [])
     if is_worker(config):
-        _interrupt_on_sigterm(config)
         given: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
         folder = Path(given[FOLDER])
         ledger = Ledger.open(folder / f"ledger-{given['workerid']}.jsonl", watch.redactor)
         config.stash[LEDGER] = ledger
         watch.redactor.add(given[CANARY])
+        config.workeroutput[COLLECTED] = [  # type: ignore[attr-defined]
+            [node, list(each.tags), list(each.ids), each.row] for node, each in suite
+        ]
         return folder, ledger
     account = account_of(config)
-    suite = config.stash.get(SUITE, [])
-    account.select(
-        [node for node, _ in selected],
+    account.know(
         [Entry(node, frozenset(scenario.tags)) for node, scenario in suite],
         [(each, scenario.row) for _, scenario in suite for each in scenario.ids],
     )
+    account.select([node for node, _ in selected])
     return account.folder, account.ledger
 
 
@@ -160,8 +199,7 @@ def account_of(config: pytest.Config) -> Account:
     if ACCOUNT not in config.stash:
         _interrupt_on_sigterm(config)
         watch = config.stash[WATCH]
-        path = config.rootpath / "waivers.yml"
-        waivers = load(path) if path.exists() else Waivers()
+        waivers = waivers_of(config)
         given = config.stash.get(RUN_FOLDER, None)
         folder = given.folder if given is not None else run_folder(watch.options.reports)
         canary = given.canary if given is not None else Canary.planted_in(watch.redactor)
@@ -171,6 +209,12 @@ def account_of(config: pytest.Config) -> Account:
             folder, watch.options, asked, watch.redactor, waivers, canary
         )
     return config.stash[ACCOUNT]
+
+
+def waivers_of(config: pytest.Config) -> Waivers:
+    """The project's waivers; raises ConfigurationError where they can't be read."""
+    path = config.rootpath / "waivers.yml"
+    return load(path) if path.exists() else Waivers()
 
 
 def _typed(config: pytest.Config) -> str:
@@ -183,6 +227,16 @@ class Leader:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._refused: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that was refused; the others run, and the run says what it lacks."""
+        if report.failed:
+            self._refused.append(str(report.longrepr) or report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        _finish(self._config, session, exitstatus, self._refused)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "watchkeeper", None)
@@ -195,37 +249,61 @@ class Leader:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker: what the leading process can't see from where it stands."""
     config = session.config
-    if is_worker(config) and WRITER in config.stash:
-        _plant_in_worker(config)
+    if is_worker(config):
+        if WRITER in config.stash:
+            _plant_in_worker(config)
+        _end(config)
+
+
+def _finish(
+    config: pytest.Config, session: pytest.Session, exitstatus: int, refused: Sequence[str]
+) -> None:
+    """In the leading process: the account is closed, and the run's exit status is the gate's."""
     _end(config)
-    if is_worker(config) or ACCOUNT not in config.stash:
+    if ACCOUNT not in config.stash:
+        if any(".feature" in each for each in refused) and exitstatus in _NOTHING_RUN:
+            session.exitstatus = EXIT_CONFIGURATION
         return
     account = config.stash[ACCOUNT]
-    account.broken = account.broken or _collection_broke(session)
-    decision = account.decide()
-    config.stash[RUN] = account.close(decision, config.stash.get(WRITER, None))
-    if exitstatus not in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
-        session.exitstatus = EXIT_INTERNAL if account.unwritten else decision.exit_code
+    for reason in refused:
+        account.refuse(reason)
+    if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+        account.fail("pytest ended with an internal error; what it printed says where")
+    elif exitstatus == pytest.ExitCode.USAGE_ERROR:
+        account.refuse("the run was refused")
+    run = account.close(config.stash.get(WRITER, None), config.stash.get(OUR_XML, None))
+    config.stash[RUN] = run
+    session.exitstatus = run.exit_code
+
+
+_NOTHING_RUN = (
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.INTERRUPTED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+)
 
 
 def _plant_in_worker(config: pytest.Config) -> None:
     """The leader's canary goes through this worker's writers too; the leader searches for it."""
     given: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
-    config.stash[WRITER].canary(f"canary {given[CANARY]}", f"canary-{given['workerid']}.txt")
-    config.stash[LEDGER].append("canary", text=given[CANARY])
-
-
-def _collection_broke(session: pytest.Session) -> bool:
-    reporter: Any = session.config.pluginmanager.getplugin("terminalreporter")
-    return bool(reporter is not None and reporter.stats.get("error"))
+    writer = config.stash[WRITER]
+    writer.canary(f"canary {given[CANARY]}", f"canary-{given['workerid']}.txt")
+    try:
+        config.stash[LEDGER].append("canary", text=given[CANARY])
+    except OSError as error:
+        writer.unwritten = f"{config.stash[LEDGER].path}: {error.strerror or error}"
+    if writer.unwritten:
+        config.workeroutput[UNWRITTEN] = writer.unwritten  # type: ignore[attr-defined]
 
 
 def _end(config: pytest.Config) -> None:
     config.stash[WATCH].end()
     if LEDGER in config.stash:
-        config.stash[LEDGER].close()
+        with contextlib.suppress(OSError):  # the full disk was said when it was met
+            config.stash[LEDGER].close()
 
 
 @pytest.hookimpl(trylast=True)
@@ -236,3 +314,5 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     report = folder / "report.html"
     sys.stdout.flush()
     tell(config.stash[RUN], report if report.exists() else folder / "run.json")
+    if OUR_XML in config.stash:
+        print(f"JUnit: {config.stash[OUR_XML]}")

@@ -210,6 +210,11 @@ def meaning_of(kind: str, text: str, table: Table | None) -> Meaning:
     return found[0].meaning(text, table)
 
 
+def is_sentence(text: str) -> bool:
+    """Whether any word, after whatever keyword, understands `text`."""
+    return any(each.parser.is_matching(text) for each in DICTIONARY.words)
+
+
 def _understanding(kind: str, text: str) -> list[Word]:
     return [
         each
@@ -220,12 +225,17 @@ def _understanding(kind: str, text: str) -> list[Word]:
 
 def _advice(kind: str, text: str) -> str:
     """Why nothing understands `text`: a noun that no target file knows, or no such sentence."""
-    for each in DICTIONARY.words:
+    # What has the most words of its own comes first: "the shop" alone is like any sentence.
+    for each in sorted(DICTIONARY.words, key=lambda each: -len(_FIELD.sub("", each.pattern))):
+        if each.kinds and kind not in each.kinds:
+            if each.parser.is_matching(text):
+                return (
+                    f'"{each.said}" stands after {" or ".join(kind.title() for kind in each.kinds)}'
+                )
+            continue
         match = each.parser.loose.fullmatch(text)
         if match is None:
             continue
-        if each.kinds and kind not in each.kinds:
-            return f'"{each.said}" stands after {" or ".join(each.kinds).title()}'
         for field, value in match.groupdict().items():
             names = DICTIONARY.lexicon.names(field) if field in _CLOSED else ()
             if value and names and not re.fullmatch(_alternatives("", names), value):

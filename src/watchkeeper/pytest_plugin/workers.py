@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from watchkeeper.deciding.census import Entry
 from watchkeeper.errors import WatchkeeperError
 from watchkeeper.pytest_plugin.account import Account, run_folder
 from watchkeeper.pytest_plugin.watch import WATCH
@@ -20,7 +21,10 @@ FOLDER = "watchkeeper_folder"
 CANARY = "watchkeeper_canary"
 """The keys under which workers are told where results go, and which secret must not come out."""
 REFUSED = "watchkeeper_refused"
-"""The key under which a worker says why it can run nothing."""
+UNWRITTEN = "watchkeeper_unwritten"
+COLLECTED = "watchkeeper_collected"
+"""The keys under which a worker says why it can run nothing, what it could not write, and all that
+it collected before anything was deselected: node, tags, ids and row of each."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,21 @@ RUN_FOLDER = pytest.StashKey[Shared]()
 
 
 class Workers:
-    """Hooks of the leading process. `account_of` gives the run's account, `quiet` our own words."""
+    """Hooks of the leading process. `account_of` gives the run's account, `quiet` our own words,
+    `check` raises ConfigurationError for what would be found wrong only when the run has begun.
+    """
 
     def __init__(
         self,
         config: pytest.Config,
         account_of: Callable[[pytest.Config], Account],
         quiet: Callable[[pytest.Config], None],
+        check: Callable[[pytest.Config], object],
     ) -> None:
         self._config = config
         self._account_of = account_of
         self._quiet = quiet
+        self._check = check
         self._begun = False
 
     @pytest.hookimpl(optionalhook=True)
@@ -53,6 +61,7 @@ class Workers:
         if RUN_FOLDER not in self._config.stash:
             self._refuse_changes()
             try:
+                self._check(self._config)
                 folder = run_folder(self._config.stash[WATCH].options.reports)
             except WatchkeeperError as error:
                 raise pytest.UsageError(str(error)) from None
@@ -84,11 +93,17 @@ class Workers:
         if not self._begun:
             return
         account = self._account_of(self._config)
-        refusal = getattr(node, "workeroutput", {}).get(REFUSED, "")
-        if refusal:
-            account.refuse(refusal)
+        said: dict[str, Any] = getattr(node, "workeroutput", {})
+        if said.get(REFUSED):
+            account.refuse(said[REFUSED])
         elif error:
             account.say(f"worker {node.gateway.id} crashed: {error}")
+        if said.get(UNWRITTEN):
+            account.fail(said[UNWRITTEN])
+        if COLLECTED in said:
+            suite = [Entry(node_id, frozenset(tags)) for node_id, tags, _, _ in said[COLLECTED]]
+            known = [(each, row) for _, _, ids, row in said[COLLECTED] for each in ids]
+            account.know(suite, known)
 
     def pytest_unconfigure(self) -> None:
         """A run without scenarios leaves no folder behind."""

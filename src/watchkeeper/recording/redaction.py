@@ -101,7 +101,7 @@ def _shows_a_sign(text: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _is_telling(name: str) -> bool:
-    """Whether what is called `name` is a secret; remembered, since the names are always the same."""
+    """Whether what is called `name` is a secret; remembered, as the names are always the same."""
     return _SENSITIVE.search(name) is not None
 
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "Then the sky is blue": can be read in two ways: "the sky is COLOUR" and "the THING is blue"
+# expects: 9: "Then the sky is blue": can be read in two ways: 
 @shop @daily
 Feature: ambiguous
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 8: "It works" is about the yard, and its tag is @shop
+# expects: 8: "It works" is about the yard, and its tag is 
 @shop @daily
 Feature: another system
 

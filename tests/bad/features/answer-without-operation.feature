@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: there is no answer yet; an operation must come first
+# expects: 9: there is no answer yet; an 
 @shop @daily
 Feature: answer without operation
 

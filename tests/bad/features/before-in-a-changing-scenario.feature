@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "the same as before" compares with before, but nothing is done before; an operation must come first: "When the operator …"
+# expects: 9: "the same as before" compares 
 @shop @daily
 Feature: before in a changing scenario
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "at most last week's" compares with earlier values, which are not kept yet
+# expects: 9: "at most last week's" compares with earlier 
 @shop @daily
 Feature: earlier values
 

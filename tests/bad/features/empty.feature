@@ -1,1 +1,2 @@
-# expects: ?
+# expects: 1: there is no "Feature:"
+# expects: 1: there is no "Feature:"

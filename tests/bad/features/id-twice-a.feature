@@ -1,4 +1,4 @@
-# expects: ?
+# expects nothing: the twin of id-twice-b
 @shop @daily
 Feature: id twice a
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 7: @BAD-S-1 stands at features/id-twice-a.feature:6 already
+# expects: 7: @BAD-S-1 stands at features/id-twice-a.feature:6 
 @shop @daily
 Feature: id twice b
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "When its mood is calm": "its FIGURE is LIMIT" stands after Given or Then
+# expects: 9: "When its mood is calm": "its FIGURE is 
 @shop @daily
 Feature: judgement as when
 

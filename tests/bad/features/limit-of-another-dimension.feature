@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "below 10 s" does not fit: the figure is in ratio; write for example "below 10%"
+# expects: 9: "below 10 s" does not fit: the 
 @shop @daily
 Feature: limit of another dimension
 

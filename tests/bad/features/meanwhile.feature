@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "meanwhile" needs something that is going on, and no sentence says that yet; write for example "within 2 minutes"
+# expects: 9: "meanwhile" needs something that is going on, and 
 @shop @daily
 Feature: meanwhile
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 8: "Givn the shop" is no step; did you mean "Given"?
+# expects: 8: "Givn the shop" is no step; did you mean 
 @shop @daily
 Feature: misspelt given
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 7: "Scenaro: It works" can't stand here; did you mean "Scenario"?
+# expects: 7: "Scenaro: It works" can't stand here; did 
 @shop @daily
 Feature: misspelt scenario
 

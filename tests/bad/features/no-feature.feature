@@ -1,3 +1,4 @@
-# expects: ?
+# expects: 3: "Scenario: It works" can't stand here; "Feature:" and "Scenario:" stand above steps
+# expects: 3: "Scenario: It works" can't stand here; "Feature:"
 Scenario: It works
   Given the shop

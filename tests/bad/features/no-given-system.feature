@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 7: "It works" does not begin with its one system; write "Given the shop" or "Given the yard"
+# expects: 7: "It works" does not begin with its one 
 @shop @daily
 Feature: no given system
 

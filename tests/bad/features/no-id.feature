@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 7: "It works" has no id; tag it with its procedure, @MM-DAY-1
+# expects: 7: "It works" has no id; tag it with its procedure, 
 @shop @daily
 Feature: no id
 

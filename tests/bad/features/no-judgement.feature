@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 7: "It works" judges nothing; add a Then
+# expects: 7: "It works" judges nothing; add a Then
 @shop @daily
 Feature: no judgement
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 7: "It works" has no level; tag it with one of @P0 to @P4
+# expects: 7: "It works" has no level; tag it with one of @P0 to 
 @shop @daily
 Feature: no level
 

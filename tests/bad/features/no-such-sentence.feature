@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "Then everything should work properly": no sentence of the vocabulary is like this; the nearest is "its LIST include in this order:"
+# expects: 9: "Then everything should work properly": no 
 @shop @daily
 Feature: no such sentence
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 4: "no system tag" is tagged with no system; add one of: @shop, @yard
+# expects: 4: "no system tag" is tagged with no system; add 
 @daily
 Feature: no system tag
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "yesterday's orders" is read over a time; write for example "over the last 24 hours its …"
+# expects: 9: "yesterday's orders" is read over a time; write 
 @shop @daily
 Feature: no window
 

@@ -1,2 +1,3 @@
-# expects: 2: is not UTF-8
+# expects: 3: is not UTF-8
+# expects: 3: is not UTF-8
 Feature: ÿ

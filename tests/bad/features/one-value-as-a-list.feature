@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "mood" is one value, a list was expected
+# expects: 9: "mood" is one value, a list was expected
 @shop @daily
 Feature: one value as a list
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "restocks" changes something, but the scenario is not tagged @changes
+# expects: 9: "restocks" changes something, but the 
 @shop @daily
 Feature: operation without tag
 

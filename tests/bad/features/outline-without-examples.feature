@@ -1,4 +1,7 @@
-# expects: ?
+# expects: 9: "It works" is an outline without Examples
+# expects: 9: "It works" speaks of <figure>, which no column of its Examples is called
+# expects: 9: "It works" is an outline without 
+# expects: 9: "It works" speaks of <figure>, 
 @shop @daily
 Feature: outline without examples
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 11: the Examples of "It works" have no rows; it would run once with its <placeholders> as they stand
+# expects: 11: the Examples of "It works" have no 
 @shop @daily
 Feature: outline without rows
 

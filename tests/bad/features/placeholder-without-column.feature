@@ -1,4 +1,7 @@
-# expects: ?
+# expects: 9: "It works" speaks of <figre>, which no column of its Examples is called; did you mean "figure"?
+# expects: 9: "It works" never uses its column "figure"
+# expects: 9: "It works" speaks of <figre>, 
+# expects: 9: "It works" never uses its column 
 @shop @daily
 Feature: placeholder without column
 

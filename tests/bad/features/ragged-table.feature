@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 11: the row has another number of cells than the one above it
+# expects: 11: the row has another number of cells than the 
 @shop @daily
 Feature: ragged table
 

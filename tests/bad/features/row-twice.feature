@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 14: the row mood is there twice
+# expects: 14: the row mood is there twice
 @shop @daily
 Feature: row twice
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "Then its orders include:": needs a table below it: a header and at least one row
+# expects: 9: "Then its orders include:": needs a table 
 @shop @daily
 Feature: table missing
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "Then its mood is calm": takes no table
+# expects: 9: "Then its mood is calm": takes no table
 @shop @daily
 Feature: table not taken
 

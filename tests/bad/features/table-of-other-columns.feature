@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "Then its figures are within these limits:": its table is headed | figre | limit |, write | figure | limit |
+# expects: 9: "Then its figures are within these 
 @shop @daily
 Feature: table of other columns
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "Then its figures are within these limits:": "bleow 1" is no limit; did you mean "below 1"?
+# expects: 9: "Then its figures are within these 
 @shop @daily
 Feature: table with a bad limit
 

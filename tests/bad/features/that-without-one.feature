@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "that order" was not named before; write for example "exactly one of its … is new"
+# expects: 9: "that order" was not named before; write 
 @shop @daily
 Feature: that without one
 

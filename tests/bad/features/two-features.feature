@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 11: a file has one Feature; give this one its own file
+# expects: 11: a file has one Feature; give this one its own 
 @shop @daily
 Feature: two features
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 7: "It works" has the levels P1, P2; tag it with one of @P0 to @P4
+# expects: 7: "It works" has the levels P1, P2; tag it with one
 @shop @daily
 Feature: two levels
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 16: "It works" is also the name on line 9; only one of two scenarios of one name would run, so give this one another
+# expects: 16: "It works" is also the name on
 @shop @daily
 Feature: two of one name in two rules
 

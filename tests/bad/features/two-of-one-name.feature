@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 12: "It works" is also the name on line 7; only one of two scenarios of one name would run, so give this one another
+# expects: 12: "It works" is also the name on line 7; only
 @shop @daily
 Feature: two of one name
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 4: "two system tags" is tagged with several systems, shop and yard; give each its own file
+# expects: 4: "two system tags" is tagged with several 
 @shop @yard @daily
 Feature: two system tags
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "clam" does not fit: "clam" is none of the figure's values (calm, busy); did you mean "calm"?
+# expects: 9: "clam" does not fit: "clam" is none of the 
 @shop @daily
 Feature: undeclared state
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "burns it down" destroys something, but the scenario is not tagged @destroys
+# expects: 9: "burns it down" destroys something, but the
 @shop @daily
 Feature: undo without tag
 

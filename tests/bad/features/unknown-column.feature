@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "orders" has no column "stat"; it has: state, customer; did you mean "state"?
+# expects: 9: "orders" has no column "stat"; it has: state,
 @shop @daily
 Feature: unknown column
 

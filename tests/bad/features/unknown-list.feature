@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "Then it has no odrers": no figure is called "odrers"; did you mean "orders"?
+# expects: 9: "Then it has no odrers": no figure is called 
 @shop @daily
 Feature: unknown list
 

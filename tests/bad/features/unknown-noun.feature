@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "Then its eror rate is below 10%": no figure is called "eror rate"; did you mean "error rate"?
+# expects: 9: "Then its eror rate is below 10%": no figure is
 @shop @daily
 Feature: unknown noun
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 6: @wekly is no registered tag; did you mean "weekly"?
+# expects: 6: @wekly is no registered tag; did you mean 
 @shop @daily
 Feature: unknown tag
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "When the operator restoks": no operation is called "restoks"; did you mean "restocks"?
+# expects: 9: "When the operator restoks": no operation is 
 @shop @daily
 Feature: unknown verb
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 7: "It works" never uses its column "why"
+# expects: 7: "It works" never uses its column "why"
 @shop @daily
 Feature: unused column
 

@@ -1,4 +1,5 @@
-# expects: ?
+# expects: 9: "mood" can't be read over a time: shop.yml gives it neither :since nor {window.hours} nor at
+# expects: 9: "mood" can't be read over a time: 
 @shop @daily
 Feature: window without one
 

@@ -12,19 +12,17 @@ from watchkeeper.errors import CouldNotObserve, OperationFailed, OperationUnknow
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Duration, Model
 from watchkeeper.units import duration_s
-from watchkeeper.web import (
+from watchkeeper.web_calls import (
     Call,
     NoReply,
     Params,
     Reply,
     Target,
     Word,
-    json_of,
     named_aims,
     named_statuses,
     outcome_of,
     service_and_path,
-    web_client,
 )
 
 _VERBS = ("post", "put", "patch", "delete")
@@ -98,6 +96,8 @@ class HttpOperator:
         Raises OperationFailed where nothing was sent or the service said no (4xx), and
         OperationUnknown for every answer that leaves open whether the work has begun.
         """
+        from watchkeeper.web import web_client  # noqa: PLC0415 - heavy
+
         client = await web_client(reach, self.services(order)[0])
         began = reach.clock.now()
         try:
@@ -166,6 +166,8 @@ def _value(reply: Reply) -> object:
     """The body as JSON, else as text: what was done is done, whatever its answer looks like."""
     if not reply.body:
         return None
+    from watchkeeper.web import json_of  # noqa: PLC0415 - heavy
+
     try:
         return json_of(reply)
     except CouldNotObserve:

@@ -10,17 +10,15 @@ from watchkeeper.clock import Window
 from watchkeeper.looking.reach import Reach
 from watchkeeper.observation import Answer
 from watchkeeper.services import Model
-from watchkeeper.web import (
+from watchkeeper.web_calls import (
     Call,
     Outcomes,
     Params,
     Reply,
     Target,
     Word,
-    json_of,
     outcome_of,
     service_and_path,
-    web_client,
 )
 
 _ACCEPT = {"json": "application/json, */*;q=0.5", "text": "*/*"}
@@ -84,7 +82,7 @@ class Http:
     """Looks by one GET or HEAD, or by a POST that only asks."""
 
     def drivers(self, question: Question) -> tuple[str, ...]:
-        return ()
+        return ("watchkeeper.web",)
 
     def services(self, question: Question) -> tuple[str, ...]:
         return (service_and_path(question.target)[0],)
@@ -95,6 +93,8 @@ class Http:
         Raises CouldNotObserve: the kinds of WebClient.ask, the status of an answer that is not
         understood, and "not JSON".
         """
+        from watchkeeper.web import web_client  # noqa: PLC0415 - heavy
+
         client = await web_client(reach, self.services(question)[0])
         reply = await client.ask(
             question.call, nobody=question.as_ == "nobody", follow=question.follow
@@ -115,7 +115,11 @@ def _value(question: Question, reply: Reply) -> object:
         return word
     if question.head:
         return _headers(reply)
-    return json_of(reply) if question.format == "json" else reply.text
+    if question.format == "text":
+        return reply.text
+    from watchkeeper.web import json_of  # noqa: PLC0415 - heavy
+
+    return json_of(reply)
 
 
 def _understood(reply: Reply, outcomes: dict[str, Word]) -> Word:
