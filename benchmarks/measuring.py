@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of one tool. `cpu_s` and `peak_mb` are of the process and of the children it waited for.
+    """One run of one tool. `cpu_s`, `peak_mb`: of the process and the children it waited for.
 
     `passed`: checks that it says passed, `requests` and `distinct`: what the server was asked.
     """
@@ -53,23 +54,23 @@ def sample(contender: Contender, base: str | None = None) -> Sample:
     """
     if base is not None:
         counted(base)
-    said = HERE / "out" / "said.txt"
     began = time.perf_counter()
-    with said.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - commands of our own
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
             contender.command,
             cwd=contender.folder,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **contender.variables},
             stdin=subprocess.DEVNULL,
-            stdout=out,
+            stdout=said,
             stderr=subprocess.STDOUT,
         )
         # wait4 gives this child's own account. It starts as a copy of this process, so that a
         # peak below ours (some 20 MB; nothing heavy is imported here) can't be told.
         _, status, used = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    text = said.read_text("utf-8", "replace")
+        wall_s = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read().decode("utf-8", "replace")
     if process.returncode not in contender.good:
         raise RuntimeError(f"{contender.name} ended with {process.returncode}:\n{text[-3_000:]}")
     passed = _PASSED.findall(text)
@@ -94,7 +95,7 @@ def counted(base: str) -> dict[str, int]:
 @contextmanager
 def server(delay_s: float) -> Iterator[str]:
     """The base URL of a server in a process of its own."""
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         [sys.executable, str(HERE / "server.py"), str(delay_s)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -30,7 +30,7 @@ MANY = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured. `quick`: what goes in order is left out where an answer takes 100 ms."""
+    """How much is measured. `quick`: without what takes minutes."""
 
     checks: int
     rounds: int
@@ -191,7 +191,6 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"no benchmark is called {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
     settings = Settings(given.checks, given.rounds, given.quick, given.log_mb, given.out.resolve())
     settings.out.mkdir(parents=True, exist_ok=True)
-    (HERE / "out").mkdir(exist_ok=True)
     for name in given.names or BENCHMARKS:
         print(f"{name}: {BENCHMARKS[name].__name__.replace('_', ' ')}", flush=True)
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The system under watch: answers /page/N with JSON after a delay, and counts how often it was asked.
+"""The system under watch: answers /page/N with JSON after a delay, and counts what it was asked.
 
 `python server.py DELAY_S` prints its port and serves until its standard input closes.
 """

@@ -10,7 +10,9 @@ from statistics import median
 from typing import Any
 
 _PART = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_HEAD = "| tool | wall, median | least to most | ratio | CPU | peak memory |\n|---|---|---|---|---|---|"
+_HEAD = (
+    "| tool | wall, median | least to most | ratio | CPU | peak memory |\n|---|---|---|---|---|---|"
+)
 
 
 def write(readme: Path, out: Path) -> None:

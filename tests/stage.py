@@ -44,8 +44,15 @@ figures:
   time to answer: {http: {get: app /stock}, measures: duration}
   lone stock: {http: {get: app /stock}, pick: .count, alone: true}
   goods: {http: {get: app /goods}, rows: ".[]", key: id, columns: {name: name, price: price}}
-  'goods called "{name}"': {http: {get: app /goods}, pick: '[.[] | select(.name == "{name}")] | length'}
-  orders: {sql: SELECT * FROM orders, in: store, key: id, at: made, columns: {state: status, name: name}}
+  'goods called "{name}"':
+    http: {get: app /goods}
+    pick: '[.[] | select(.name == "{name}")] | length'
+  orders:
+    sql: SELECT * FROM orders
+    in: store
+    key: id
+    at: made
+    columns: {state: status, name: name}
   failed orders: {part of: orders, where: status = 'failed'}
   'orders of "{name}"': {sql: "SELECT * FROM orders WHERE name = '{name}'", in: store, key: id}
   number of orders: {count of: orders}
@@ -53,7 +60,10 @@ figures:
   highest order: {sql: SELECT MAX(id) FROM orders, in: store}
   name of that order: {sql: "SELECT name FROM orders WHERE id = {that.id}", in: store}
 operations:
-  orders something: {effect: changes, http: {post: app /order}, answer: {state: .state, number: .id}}
+  orders something:
+    effect: changes
+    http: {post: app /order}
+    answer: {state: .state, number: .id}
   orders and breaks: {effect: changes, http: {post: app /refused}}
   takes it back: {effect: changes, http: {post: app /back}}
   calls for help: {effect: changes, http: {post: app /help}}

@@ -38,7 +38,7 @@ def test_a_finding_reads_like_the_runbook(tmp_path: Path) -> None:
         account = it.found("Then over the last 24 hours its error rate was below 10%")
     assert re.fullmatch(
         r"error rate of the shop over the last 24 hours was 12\.3%, expected below 10% "
-        r"\(GET /stats\?hours=24 at \d\d:\d\d:\d\dZ, [\d.]+ m?s\)",
+        r"\(GET /stats\?hours=24 of app at \d\d:\d\d:\d\dZ, [\d.]+ m?s\)",
         account.finding.sentence,
     )
     assert account.finding.verdict is FAILED
@@ -258,7 +258,8 @@ def test_a_report_passes_once_it_was_read(tmp_path: Path) -> None:
     with stage(tmp_path, stock=(500, b"")) as it:
         found = ended(
             it.perform(
-                "Then the report lists its figures:\n| figure |\n| goods |\n| mean price |\n| stock |"
+                "Then the report lists its figures:\n"
+                "| figure |\n| goods |\n| mean price |\n| stock |"
             )
         )
     assert found[:2] == [

@@ -110,7 +110,7 @@ def test_two_files_of_one_system_are_refused(tmp_path: Path) -> None:
     """A sentence would not know which is meant."""
     for name in ("a.yml", "b.yml"):
         (tmp_path / name).write_text(SHOP)
-    with pytest.raises(ConfigurationError, match='"the shop" is what a.yml is called already'):
+    with pytest.raises(ConfigurationError, match=r'"the shop" is what a\.yml is called already'):
         load_systems(tmp_path, KINDS)
 
 

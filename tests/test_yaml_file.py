@@ -105,7 +105,7 @@ def test_what_is_no_mapping_is_refused_with_its_place(
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """No traceback of a FileNotFoundError."""
-    with pytest.raises(ConfigurationError, match="none.yml: there is no such file"):
+    with pytest.raises(ConfigurationError, match=r"none\.yml: there is no such file"):
         read_yaml(tmp_path / "none.yml")
 
 

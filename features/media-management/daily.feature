@@ -61,6 +61,7 @@ Feature: Morning check of the media manager
 
       Given the media manager
       Then over the last 24 hours its mean confidence was at least 0.7, where there were any
+      And over the last 24 hours its number of lines that give a confidence was the same as its number of classification lines
 
     @MM-DAY-7 @P2
     Scenario: The log ends without errors
@@ -85,6 +86,7 @@ Feature: Morning check of the media manager
       Make one now ("Restore from Backup" needs it), then find out why the nightly job did not.
 
       Given the media manager
-      Then its age of the latest backup is below 26 hours
+      Then its nightly backups are at least 1
+      And its age of the latest backup is below 26 hours
       And its latest backup is sound
       And it has no backups older than 30 days

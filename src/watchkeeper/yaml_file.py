@@ -97,7 +97,8 @@ class YamlNode:
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            raise self._complaint(error, _names(beside) + _names(model)) from None
+            names = dict.fromkeys(_names(beside) + _names(model))
+            raise self._complaint(error, tuple(names)) from None
 
     def _complaint(self, error: ValidationError, names: Sequence[str]) -> ConfigurationError:
         # One complaint at a time; an unknown key first, as a misspelt one is also a missing one.

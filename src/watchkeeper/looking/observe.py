@@ -256,7 +256,7 @@ class _Turns:
         self._changed: asyncio.Condition | None = None
 
     def turn(self, question: Model, *, alone: bool) -> _Turn:
-        return _Turn(self, self._semaphore(question), alone)
+        return _Turn(self, None if alone else self._semaphore(question))
 
     def deadline_s(self, question: Model) -> float:
         name = next(iter(services_in(question)), "")
@@ -270,42 +270,58 @@ class _Turns:
             self._semaphores[name] = asyncio.Semaphore(at_once)
         return self._semaphores[name]
 
-    async def enter(self, semaphore: asyncio.Semaphore, alone: bool) -> None:
+    async def enter(self, semaphore: asyncio.Semaphore) -> None:
         await semaphore.acquire()
-        # Without an alone figure in sight this costs no more than a comparison. One that waits goes
-        # before all that come after it, or a long queue would keep it waiting to the end.
-        self._alone_waiting += alone
         try:
-            while self._alone or (self._under_way if alone else self._alone_waiting):
-                if self._changed is None:
-                    self._changed = asyncio.Condition()
-                async with self._changed:
-                    await self._changed.wait()
+            # Without an alone figure in sight this costs no more than a comparison.
+            await self._until(lambda: not (self._alone or self._alone_waiting))
         except asyncio.CancelledError:
             semaphore.release()
             raise
-        finally:
-            self._alone_waiting -= alone
-        self._alone = alone
         self._under_way += 1
 
-    async def leave(self, semaphore: asyncio.Semaphore) -> None:
-        self._under_way -= 1
-        self._alone = False
-        semaphore.release()
+    async def enter_alone(self) -> None:
+        """One that waits goes before all that come later, or a long queue would hold it to the end.
+
+        It needs no place on its service: nothing else is under way there.
+        """
+        self._alone_waiting += 1
+        try:
+            await self._until(lambda: not (self._alone or self._under_way))
+        finally:
+            self._alone_waiting -= 1
+        self._alone = True
+
+    async def leave(self, semaphore: asyncio.Semaphore | None) -> None:
+        if semaphore is None:
+            self._alone = False
+        else:
+            self._under_way -= 1
+            semaphore.release()
         if self._changed is not None:
             async with self._changed:
                 self._changed.notify_all()
 
+    async def _until(self, free: Callable[[], bool]) -> None:
+        while not free():
+            if self._changed is None:
+                self._changed = asyncio.Condition()
+            async with self._changed:
+                await self._changed.wait()
+
 
 @dataclass(frozen=True)
 class _Turn:
+    """`semaphore`: its service's; None for a look that is alone."""
+
     turns: _Turns
-    semaphore: asyncio.Semaphore
-    alone: bool
+    semaphore: asyncio.Semaphore | None
 
     async def __aenter__(self) -> None:
-        await self.turns.enter(self.semaphore, self.alone)
+        if self.semaphore is None:
+            await self.turns.enter_alone()
+        else:
+            await self.turns.enter(self.semaphore)
 
     async def __aexit__(self, *_: object) -> None:
         await self.turns.leave(self.semaphore)

@@ -63,7 +63,7 @@ class Drilling:
         try:
             baseline = self._before()
             stand, unsteady = self._settled(drill, baseline)
-            complaints = tuple(_told(wrong) for wrong in _wrong(drill, baseline, stand))
+            complaints = wrong_of(drill, baseline, stand)
             proven = tuple(e.check for e in drill.red if _reddened(e, baseline, stand))
             reddened = {
                 check: standing
@@ -121,6 +121,11 @@ class _Wrong:
     stays: bool = False
 
 
+def wrong_of(drill: Drill, baseline: Stand, stand: Stand) -> tuple[str, ...]:
+    """What is not as the drill says, one sentence for each check."""
+    return tuple(_told(wrong) for wrong in _wrong(drill, baseline, stand))
+
+
 def _told(wrong: _Wrong) -> str:
     found = wrong.found
     is_now = f"{found.verdict.value}: {found.sentence}" if found.sentence else found.verdict.value
@@ -138,7 +143,7 @@ def _wrong(drill: Drill, baseline: Stand, stand: Stand) -> Iterator[_Wrong]:
     for check, verdict in drill.also.items():
         if stand[check].verdict is not verdict:
             yield _Wrong(check, verdict, stand[check])
-    told = {*(each.check for each in drill.red), *drill.also}
+    told = {*(each.check for each in drill.red), *drill.also, *drill.may}
     stopped = {each.id for each in told}
     for check, standing in stand.items():
         if check in told or standing.verdict is baseline[check].verdict:

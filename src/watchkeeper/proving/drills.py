@@ -35,9 +35,9 @@ class _Entry(Model):
 
     `fault`: a dial, or several that are turned together. `each of`: dials that are turned one after
     the other, with the same outcome. `red`: what must go red, with a part of its sentence. `also`:
-    what cannot stay as it was either, by verdict; it proves nothing. `deadline`: for looks, where
-    half a second would hide what is to be seen. `hangs`: its looks wait for their deadlines, so its
-    time is told apart.
+    what cannot stay as it was either, by verdict; it proves nothing. `may`: what stands one way or
+    the other by chance. `deadline`: for looks, where half a second would hide what is to be seen.
+    `hangs`: its looks wait for their deadlines, so its time is told apart.
     """
 
     fault: str | tuple[str, ...] | None = None
@@ -46,6 +46,7 @@ class _Entry(Model):
     also: dict[Literal["failed", "unknown", "blocked", "not run"], tuple[str, ...]] = Field(
         default_factory=dict
     )
+    may: tuple[str, ...] = ()
     deadline: Duration | None = None
     hangs: bool = False
     about: str | None = None
@@ -71,6 +72,7 @@ class Drill:
     """A fault and what must follow from it.
 
     `turns`: the dials, in this order. `also`: checks that are drawn along, without being proven.
+    `may`: checks that stand one way or the other by chance.
     `deadline_s`: for looks at web services and databases. `place`: where it is written.
     """
 
@@ -79,6 +81,7 @@ class Drill:
     place: Place
     red: tuple[Expected, ...] = ()
     also: Mapping[Check, Verdict] = field(default_factory=dict)
+    may: frozenset[Check] = frozenset()
     deadline_s: float = DEADLINE_S
     hangs: bool = False
 
@@ -93,6 +96,7 @@ class Drill:
             self,
             red=tuple(each for each in self.red if each.check in checks),
             also={check: verdict for check, verdict in self.also.items() if check in checks},
+            may=self.may.intersection(checks),
         )
 
 
@@ -164,19 +168,21 @@ def _drills(node: YamlNode, system: str, known: Collection[Check]) -> Iterable[D
         Expected(_check(name, known, node.place("red", name)), Verdict(each.verdict), each.says)
         for name, each in entry.red.items()
     )
-    also: dict[Check, Verdict] = {}
-    for verdict, names in entry.also.items():
-        for number, name in enumerate(names):
-            place = node.place("also", verdict, number)
-            check = _check(name, known, place)
-            if check in also or check in {each.check for each in red}:
-                raise ConfigurationError(f'"{check}" is expected twice', place=place)
-            also[check] = Verdict(verdict)
+    also = {
+        _check(name, known, node.place("also", verdict, number)): Verdict(verdict)
+        for verdict, names in entry.also.items()
+        for number, name in enumerate(names)
+    }
+    may = {_check(n, known, node.place("may", number)) for number, n in enumerate(entry.may)}
+    told = [*(each.check for each in red), *also, *may]
+    for check in told:
+        if told.count(check) > 1:
+            raise ConfigurationError(f'"{check}" is expected twice', place=node.place("also"))
     together = (entry.fault,) if isinstance(entry.fault, str) else entry.fault
     for number, turns in enumerate([together] if together else [(one,) for one in entry.each_of]):
         place = node.place("each of", number) if entry.each_of else node.place("fault")
         deadline_s = duration_s(entry.deadline) if entry.deadline else DEADLINE_S
-        yield Drill(system, turns, place, red, also, deadline_s, entry.hangs)
+        yield Drill(system, turns, place, red, also, frozenset(may), deadline_s, entry.hangs)
 
 
 def _check(name: str, known: Collection[Check], place: Place) -> Check:

@@ -210,9 +210,7 @@ class _DrillLeader:
         data = getattr(report, "watchkeeper_drill", None)
         if data is not None:
             self._records.append(drill_record(data))
-            self._checks.update(
-                dict.fromkeys(Check(*each) for each in report.watchkeeper_checks)
-            )
+            self._checks.update(dict.fromkeys(Check(*each) for each in report.watchkeeper_checks))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

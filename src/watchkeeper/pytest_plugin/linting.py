@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_bdd.gherkin_parser import Feature, GherkinDocument, Scenario
+from pytest_bdd.gherkin_parser import Feature, GherkinDocument, Rule, Scenario
 
 from watchkeeper.plan import Complaint
 from watchkeeper.pytest_plugin.words import is_sentence
@@ -16,6 +17,7 @@ from watchkeeper.yaml_file import nearest
 
 ID = re.compile(r"[A-Z]{2,4}-[A-Z0-9]+-\d+")
 LEVEL = re.compile(r"P[0-4]")
+KEYWORDS = ("Feature", "Rule", "Background", "Scenario", "Scenario Outline", "Examples")
 _PARAMETER = re.compile(r"<([^<>]+)>")
 
 
@@ -39,7 +41,7 @@ def lint(
     """
     known = {*tags, *systems}
     feature = document.feature
-    complaints = list(_tags(feature, known))
+    complaints = [*_tags(feature, known), *_misspelt_keywords(feature)]
     own = names_of(feature.tags)
     tagged = sorted(own & set(systems))
     if len(tagged) > 1:
@@ -115,6 +117,22 @@ def _scenario(
         if seen.ids.setdefault(each, place) != place:
             yield Complaint(line, f"@{each} stands at {seen.ids[each]} already")
     yield from _outline(scenario, known)
+
+
+def _misspelt_keywords(feature: Feature) -> Iterator[Complaint]:
+    """Gherkin takes "Scenaro: …", above the first scenario, for a description."""
+    parts: list[Feature | Rule] = [feature]
+    parts += [child.rule for child in feature.children if child.rule is not None]
+    for part in parts:
+        for line in (part.description or "").splitlines():
+            keyword, colon, _ = line.strip().partition(":")
+            near = difflib.get_close_matches(keyword, KEYWORDS, 1, 0.75) if colon else []
+            if near:
+                yield Complaint(
+                    part.location.line,
+                    f'"{line.strip()}" below it is taken for a description; '
+                    f'did you mean "{near[0]}:"?',
+                )
 
 
 def _misspelt_steps(scenario: Scenario) -> Iterator[Complaint]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import signal
 import sys
 from collections.abc import Generator, Sequence
@@ -269,7 +270,8 @@ def _finish(
         return
     account = config.stash[ACCOUNT]
     for reason in refused:
-        account.refuse(reason)
+        for complaint in _EACH_LINE.split(reason):
+            account.refuse(complaint)
     if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
         account.fail("pytest ended with an internal error; what it printed says where")
     elif exitstatus == pytest.ExitCode.USAGE_ERROR:
@@ -279,6 +281,8 @@ def _finish(
     session.exitstatus = run.exit_code
 
 
+_EACH_LINE = re.compile(r"\n(?! )")
+"""Between complaints; an indented line is the advice of the one before."""
 _NOTHING_RUN = (
     pytest.ExitCode.TESTS_FAILED,
     pytest.ExitCode.INTERRUPTED,
