@@ -80,7 +80,7 @@ def test_nothing_but_a_broken_file_is_a_configuration_error(tmp_path: Path) -> N
 def test_complaints_are_shown_without_any_option(tmp_path: Path) -> None:
     """Plain `pytest` tells what is wrong, also where other scenarios ran."""
     ended = run(project(tmp_path, BAD / "features" / "no-id.feature"))
-    assert "features/no-id.feature:7:" in ended.out
+    assert "features/no-id.feature:6:" in ended.out
     assert ended.code == 4
 
 

@@ -30,6 +30,10 @@ REAL_SHARE = 1 / 200
 OPERATION_S = 3.0
 """When an operation written in Python is given up; those on a healthy replica take milliseconds."""
 
+GLANCES = 5
+GLANCE_S = 0.1
+"""How often and how long apart (seconds) a replica is asked whether it shows a fault."""
+
 
 class NotSo(Exception):
     """The replica is not as it was told to be; the message says what it is instead."""
@@ -116,14 +120,22 @@ class Stage:
         for name in turns:
             self.replica.turn(name)
         for name in turns:
-            if not self.replica.is_on(name):
+            if not self._comes_to(name, on=True):
                 raise NotSo(f'the replica was told "{name}", and does not show it')
 
     def _reset(self, turns: Iterable[str]) -> None:
         self.replica.reset()
         for name in turns:
-            if self.replica.is_on(name):
+            if not self._comes_to(name, on=False):
                 raise NotSo(f'the replica was reset, and still shows "{name}"')
+
+    def _comes_to(self, name: str, *, on: bool) -> bool:
+        """Whether the replica shows the dial so; a busy machine may need a moment to see it."""
+        for _ in range(GLANCES):
+            if self.replica.is_on(name) is on:
+                return True
+            time.sleep(GLANCE_S)
+        return False
 
     @contextmanager
     def _observing(self, deadline_s: float) -> Iterator[tuple[Observer, Hands]]:

@@ -56,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if mistaken:
         raise pytest.UsageError(mistaken)
     tags = frozenset(line.partition(":")[0].strip() for line in config.getini("markers"))
+    # Ctrl-C inside allure-pytest's old-style hooks is an interrupt, and no internal error.
+    config.addinivalue_line("filterwarnings", "ignore::pluggy.PluggyTeardownRaisedWarning")
     watch = Watch(config.rootpath, Options.of(config), tags)
     config.stash[WATCH] = watch
     install_drills(config)

@@ -89,7 +89,8 @@ class RedactingWriter:
     """The one place where Allure's files are written: everything is redacted before it is JSON.
 
     It stands in for allure-pytest's AllureFileLogger. `current` is the record of the check whose
-    result is written next; `unwritten` says why something could not be written, "" where all was.
+    result is written next, and `needs_record` that it is of a scenario: one that was interrupted has
+    no record, and allure-pytest would call it passed. `unwritten` says why something could not be written, "" where all was.
     """
 
     redactor: Redactor = Redactor()
@@ -100,6 +101,7 @@ class RedactingWriter:
         for old in self._report_dir.iterdir() if clean else ():
             old.unlink()
         self.current: CheckRecord | None = None
+        self.needs_record = False
         self.unwritten = ""
 
     @allure_commons.hookimpl
@@ -107,6 +109,8 @@ class RedactingWriter:
         record, self.current = self.current, None
         if record is not None:
             self._fill(result, record)
+        elif self.needs_record:
+            return
         self._write(result)
 
     @allure_commons.hookimpl

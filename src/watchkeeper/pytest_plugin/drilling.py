@@ -213,9 +213,11 @@ class _DrillLeader:
             self._checks.update(dict.fromkeys(Check(*each) for each in report.watchkeeper_checks))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if not self._records:
             return
+        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        cut_short = session.shouldstop or session.shouldfail or not ended
         options = self._config.stash[WATCH].options
         shared = self._config.stash.get(RUN_FOLDER, None)
         folder = shared.folder if shared is not None else self._config.stash[DRILL_FOLDER]
@@ -223,7 +225,9 @@ class _DrillLeader:
             folder.name,
             sorted(self._records, key=lambda each: (each.system, each.fault)),
             sorted(self._checks),
-            all_faults=not options.dials and not session.shouldstop,
+            all_faults=not (
+                options.dials or cut_short or self._config.getoption("lf", default=False)
+            ),
         )
         publish(self._proof, folder, options.reports)
 

@@ -30,6 +30,8 @@ class CouldNotTell(Exception):
 def pytest_runtest_protocol(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Generator[None, object, object]:
+    if WRITER in item.config.stash:
+        item.config.stash[WRITER].needs_record = PLAN in item.stash
     if PLAN not in item.stash or REFUSAL in item.config.stash:
         return (yield)
     watch = item.config.stash[WATCH]
@@ -115,6 +117,9 @@ def pytest_runtest_makereport(
             report.longrepr = _told(record)
         if WRITER in item.config.stash:
             item.config.stash[WRITER].current = record
+    elif report.failed:  # a plugin of somebody: its traceback may show anything
+        report.longrepr = _recorder(item).text(report.longreprtext)
+        report.sections = []
     return report
 
 
@@ -132,7 +137,7 @@ def _record_of(item: pytest.Item, call: pytest.CallInfo[None]) -> CheckRecord | 
 
 
 def _broken(item: pytest.Item, call: pytest.CallInfo[None]) -> CheckRecord:
-    """The record of a scenario that could not run: left out on purpose, refused, or our own fault."""
+    """The record of a scenario that could not run: left out, refused, or our own fault."""
     error = call.excinfo.value if call.excinfo is not None else None
     verdict = Verdict.UNKNOWN
     if isinstance(error, pytest.skip.Exception):

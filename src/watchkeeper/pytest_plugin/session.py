@@ -125,9 +125,10 @@ def our_own_words(config: pytest.Config) -> None:
         config.pluginmanager.unregister(config.stash[xml_key])
         del config.stash[xml_key]
         config.stash[OUR_XML] = Path(config.option.xmlpath).expanduser().absolute()
-    if config.option.tbstyle == "auto":
-        config.option.tbstyle = "no"
     reporter = config.pluginmanager.getplugin("terminalreporter")
+    refused = reporter is not None and reporter.stats.get("error")  # what is wrong must be shown
+    if config.option.tbstyle == "auto" and not refused:
+        config.option.tbstyle = "no"
     chosen = any(str(each).startswith("-r") for each in config.invocation_params.args)
     if reporter is not None and not chosen:
         reporter.reportchars = ""

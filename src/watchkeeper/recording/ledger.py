@@ -256,7 +256,7 @@ def _canonical(body: dict[str, Any]) -> bytes:
 
 
 def _with_hash(spelled: bytes, record: LedgerRecord) -> bytes:
-    """The canonical spelling with the hash in its place: before "kind", in the order of the keys."""
+    """The canonical spelling with the hash where the order of the keys has it, before "kind"."""
     rest = len(_canonical({"kind": record.kind, "n": record.n, "previous": record.previous})) - 1
     return spelled[:-rest] + b'"hash":"' + record.hash.encode() + b'",' + spelled[-rest:]
 

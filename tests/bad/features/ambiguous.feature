@@ -1,5 +1,4 @@
-# expects: 9: "Then the sky is blue": can be read in two ways: "the sky is COLOUR" and "the THING is blue"
-# expects: 9: "Then the sky is blue": can be read in two ways: 
+# expects: 8: "Then the sky is blue": can be read in two ways: "the sky is COLOUR" and "the THING is blue"
 @shop @daily
 Feature: ambiguous
 

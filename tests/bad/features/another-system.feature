@@ -1,5 +1,4 @@
-# expects: 8: "It works" is about the yard, and its tag is @shop
-# expects: 8: "It works" is about the yard, and its tag is 
+# expects: 7: "It works" is about the yard, and its tag is @shop
 @shop @daily
 Feature: another system
 

@@ -1,5 +1,4 @@
-# expects: 9: there is no answer yet; an operation must come first
-# expects: 9: there is no answer yet; an 
+# expects: 8: there is no answer yet; an operation must come first
 @shop @daily
 Feature: answer without operation
 

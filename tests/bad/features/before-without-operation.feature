@@ -1,5 +1,4 @@
-# expects: 9: "the same as before" compares with before, but nothing is done before; an operation must come first: "When the operator …"
-# expects: 9: "the same as before" compares with 
+# expects: 8: "the same as before" compares with before, but nothing is done before; an operation must come first: "When the operator …"
 @shop @daily
 Feature: before without operation
 

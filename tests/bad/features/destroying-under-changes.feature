@@ -1,5 +1,4 @@
-# expects: 9: "burns it down" destroys something, but the scenario is not tagged @destroys
-# expects: 9: "burns it down" destroys something,
+# expects: 8: "burns it down" destroys something, but the scenario is not tagged @destroys
 @shop @daily
 Feature: destroying under changes
 

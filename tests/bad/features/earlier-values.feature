@@ -1,5 +1,4 @@
-# expects: 9: "at most last week's" compares with earlier values, which are not kept yet
-# expects: 9: "at most last week's" compares with earlier 
+# expects: 8: "at most last week's" compares with earlier values, which are not kept yet
 @shop @daily
 Feature: earlier values
 

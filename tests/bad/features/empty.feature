@@ -1,2 +1,1 @@
 # expects: 1: there is no "Feature:"
-# expects: 1: there is no "Feature:"

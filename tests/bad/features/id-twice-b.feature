@@ -1,5 +1,4 @@
-# expects: 7: @BAD-S-1 stands at features/id-twice-a.feature:6 already
-# expects: 7: @BAD-S-1 stands at features/id-twice-a.feature:6 
+# expects: 6: @BAD-S-1 stands at features/id-twice-a.feature:6 already
 @shop @daily
 Feature: id twice b
 

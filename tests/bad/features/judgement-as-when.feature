@@ -1,5 +1,4 @@
-# expects: 9: "When its mood is calm": "its FIGURE is LIMIT" stands after Given or Then
-# expects: 9: "When its mood is calm": "its FIGURE is 
+# expects: 8: "When its mood is calm": "its FIGURE is LIMIT" stands after Given or Then
 @shop @daily
 Feature: judgement as when
 

@@ -1,5 +1,4 @@
-# expects: 9: "Then its error rate is belw 10%": "belw 10%" is no limit; did you mean "below 10%"?
-# expects: 9: "Then its error rate is belw 10%": "belw 10%"
+# expects: 8: "Then its error rate is belw 10%": "belw 10%" is no limit; did you mean "below 10%"?
 @shop @daily
 Feature: limit misspelt
 

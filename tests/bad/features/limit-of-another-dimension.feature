@@ -1,5 +1,4 @@
-# expects: 9: "below 10 s" does not fit: the figure is in ratio; write for example "below 10%"
-# expects: 9: "below 10 s" does not fit: the 
+# expects: 8: "below 10 s" does not fit: the figure is in ratio; write for example "below 10%"
 @shop @daily
 Feature: limit of another dimension
 

@@ -1,5 +1,4 @@
-# expects: 9: "meanwhile" needs something that is going on, and no sentence says that yet; write for example "within 2 minutes"
-# expects: 9: "meanwhile" needs something that is going on, and 
+# expects: 8: "meanwhile" needs something that is going on, and no sentence says that yet; write for example "within 2 minutes"
 @shop @daily
 Feature: meanwhile
 

@@ -1,5 +1,4 @@
-# expects: 8: "Givn the shop" is no step; did you mean "Given"?
-# expects: 8: "Givn the shop" is no step; did you mean 
+# expects: 7: "Givn the shop" is no step; did you mean "Given"?
 @shop @daily
 Feature: misspelt given
 

@@ -1,5 +1,4 @@
-# expects: 4: "Scenaro: It is lost" below it is taken for a description; did you mean "Scenario:"?
-
+# expects: 3: "Scenaro: It is lost" below it is taken for a description; did you mean "Scenario:"?
 @shop @daily @P2
 Feature: misspelt scenario without tags
 

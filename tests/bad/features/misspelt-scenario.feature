@@ -1,5 +1,4 @@
-# expects: 7: "Scenaro: It works" can't stand here; did you mean "Scenario"?
-# expects: 7: "Scenaro: It works" can't stand here; did 
+# expects: 6: "Scenaro: It works" can't stand here; did you mean "Scenario"?
 @shop @daily
 Feature: misspelt scenario
 

@@ -1,4 +1,3 @@
-# expects: 3: "Scenario: It works" can't stand here; "Feature:" and "Scenario:" stand above steps
-# expects: 3: "Scenario: It works" can't stand here; "Feature:"
+# expects: 2: "Scenario: It works" can't stand here; "Feature:" and "Scenario:" stand above steps
 Scenario: It works
   Given the shop

@@ -1,5 +1,4 @@
-# expects: 7: "It works" does not begin with its one system; write "Given the shop" or "Given the yard"
-# expects: 7: "It works" does not begin with its one 
+# expects: 6: "It works" does not begin with its one system; write "Given the shop" or "Given the yard"
 @shop @daily
 Feature: no given system
 

@@ -1,5 +1,4 @@
-# expects: 7: "It works" has no id; tag it with its procedure, @MM-DAY-1
-# expects: 7: "It works" has no id; tag it with its procedure, 
+# expects: 6: "It works" has no id; tag it with its procedure, @MM-DAY-1
 @shop @daily
 Feature: no id
 

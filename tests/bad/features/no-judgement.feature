@@ -1,5 +1,4 @@
-# expects: 7: "It works" judges nothing; add a Then
-# expects: 7: "It works" judges nothing; add a Then
+# expects: 6: "It works" judges nothing; add a Then
 @shop @daily
 Feature: no judgement
 

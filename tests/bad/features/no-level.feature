@@ -1,5 +1,4 @@
-# expects: 7: "It works" has no level; tag it with one of @P0 to @P4
-# expects: 7: "It works" has no level; tag it with one of @P0 to 
+# expects: 6: "It works" has no level; tag it with one of @P0 to @P4
 @shop @daily
 Feature: no level
 

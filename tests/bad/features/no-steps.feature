@@ -1,5 +1,4 @@
-# expects: 7: "It works" has no steps, so it would pass whatever happens
-# expects: 7: "It works" has no steps, so it would pass whatever 
+# expects: 6: "It works" has no steps, so it would pass whatever happens
 @shop @daily
 Feature: no steps
 

@@ -1,5 +1,4 @@
-# expects: 9: "Then everything should work properly": no sentence of the vocabulary is like this; the nearest is "its LIST include in this order:"
-# expects: 9: "Then everything should work properly": no 
+# expects: 8: "Then everything should work properly": no sentence of the vocabulary is like this; the nearest is "its LIST include in this order:"
 @shop @daily
 Feature: no such sentence
 

@@ -1,5 +1,4 @@
-# expects: 4: "no system tag" is tagged with no system; add one of: @shop, @yard
-# expects: 4: "no system tag" is tagged with no system; add 
+# expects: 3: "no system tag" is tagged with no system; add one of: @shop, @yard
 @daily
 Feature: no system tag
 

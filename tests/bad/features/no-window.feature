@@ -1,5 +1,4 @@
-# expects: 9: "yesterday's orders" is read over a time; write for example "over the last 24 hours its …"
-# expects: 9: "yesterday's orders" is read over a time; write 
+# expects: 8: "yesterday's orders" is read over a time; write for example "over the last 24 hours its …"
 @shop @daily
 Feature: no window
 

@@ -1,3 +1,2 @@
-# expects: 3: "It was a dark and stormy night." can't stand here
-# expects: 3: "It was a dark and stormy night." can't stand 
+# expects: 2: "It was a dark and stormy night." can't stand here
 It was a dark and stormy night.

@@ -1,3 +1,2 @@
-# expects: 3: is not UTF-8
-# expects: 3: is not UTF-8
+# expects: 2: is not UTF-8
 Feature: ÿ

@@ -1,5 +1,4 @@
-# expects: 9: "mood" is one value, a list was expected
-# expects: 9: "mood" is one value, a list was expected
+# expects: 8: "mood" is one value, a list was expected
 @shop @daily
 Feature: one value as a list
 

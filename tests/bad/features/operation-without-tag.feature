@@ -1,5 +1,4 @@
-# expects: 9: "restocks" changes something, but the scenario is not tagged @changes
-# expects: 9: "restocks" changes something, but the 
+# expects: 8: "restocks" changes something, but the scenario is not tagged @changes
 @shop @daily
 Feature: operation without tag
 

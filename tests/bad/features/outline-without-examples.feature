@@ -1,7 +1,5 @@
-# expects: 9: "It works" is an outline without Examples
-# expects: 9: "It works" speaks of <figure>, which no column of its Examples is called
-# expects: 9: "It works" is an outline without 
-# expects: 9: "It works" speaks of <figure>, 
+# expects: 7: "It works" is an outline without Examples
+# expects: 7: "It works" speaks of <figure>, which no column of its Examples is called
 @shop @daily
 Feature: outline without examples
 

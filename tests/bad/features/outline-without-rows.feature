@@ -1,5 +1,4 @@
-# expects: 11: the Examples of "It works" have no rows; it would run once with its <placeholders> as they stand
-# expects: 11: the Examples of "It works" have no 
+# expects: 10: the Examples of "It works" have no rows; it would run once with its <placeholders> as they stand
 @shop @daily
 Feature: outline without rows
 

@@ -1,7 +1,5 @@
-# expects: 9: "It works" speaks of <figre>, which no column of its Examples is called; did you mean "figure"?
-# expects: 9: "It works" never uses its column "figure"
-# expects: 9: "It works" speaks of <figre>, 
-# expects: 9: "It works" never uses its column 
+# expects: 7: "It works" speaks of <figre>, which no column of its Examples is called; did you mean "figure"?
+# expects: 7: "It works" never uses its column "figure"
 @shop @daily
 Feature: placeholder without column
 

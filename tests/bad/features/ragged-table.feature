@@ -1,5 +1,4 @@
-# expects: 11: the row has another number of cells than the one above it
-# expects: 11: the row has another number of cells than the 
+# expects: 10: the row has another number of cells than the one above it
 @shop @daily
 Feature: ragged table
 

@@ -1,5 +1,4 @@
-# expects: 14: the row mood is there twice
-# expects: 14: the row mood is there twice
+# expects: 13: the row mood is there twice
 @shop @daily
 Feature: row twice
 

@@ -1,5 +1,4 @@
-# expects: 9: "Then its orders include:": needs a table below it: a header and at least one row
-# expects: 9: "Then its orders include:": needs a table 
+# expects: 8: "Then its orders include:": needs a table below it: a header and at least one row
 @shop @daily
 Feature: table missing
 

@@ -1,5 +1,4 @@
-# expects: 9: "Then its mood is calm": takes no table
-# expects: 9: "Then its mood is calm": takes no table
+# expects: 8: "Then its mood is calm": takes no table
 @shop @daily
 Feature: table not taken
 

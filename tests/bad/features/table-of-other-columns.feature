@@ -1,5 +1,4 @@
-# expects: 9: "Then its figures are within these limits:": its table is headed | figre | limit |, write | figure | limit |
-# expects: 9: "Then its figures are within these 
+# expects: 8: "Then its figures are within these limits:": its table is headed | figre | limit |, write | figure | limit |
 @shop @daily
 Feature: table of other columns
 

@@ -1,5 +1,4 @@
-# expects: 9: "Then its figures are within these limits:": "bleow 1" is no limit; did you mean "below 1"?
-# expects: 9: "Then its figures are within these 
+# expects: 8: "Then its figures are within these limits:": "bleow 1" is no limit; did you mean "below 1"?
 @shop @daily
 Feature: table with a bad limit
 

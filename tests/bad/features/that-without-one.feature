@@ -1,5 +1,4 @@
-# expects: 9: "that order" was not named before; write for example "exactly one of its … is new"
-# expects: 9: "that order" was not named before; write 
+# expects: 8: "that order" was not named before; write for example "exactly one of its … is new"
 @shop @daily
 Feature: that without one
 

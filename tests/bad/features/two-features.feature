@@ -1,5 +1,4 @@
-# expects: 11: a file has one Feature; give this one its own file
-# expects: 11: a file has one Feature; give this one its own 
+# expects: 10: a file has one Feature; give this one its own file
 @shop @daily
 Feature: two features
 

@@ -1,5 +1,4 @@
-# expects: 7: "It works" has the levels P1, P2; tag it with one of @P0 to @P4
-# expects: 7: "It works" has the levels P1, P2; tag it with one
+# expects: 6: "It works" has the levels P1, P2; tag it with one of @P0 to @P4
 @shop @daily
 Feature: two levels
 

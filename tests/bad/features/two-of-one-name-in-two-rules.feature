@@ -1,5 +1,4 @@
-# expects: 16: "It works" is also the name on line 9; only one of two scenarios of one name would run, so give this one another
-# expects: 16: "It works" is also the name on
+# expects: 15: "It works" is also the name on line 8; only one of two scenarios of one name would run, so give this one another
 @shop @daily
 Feature: two of one name in two rules
 

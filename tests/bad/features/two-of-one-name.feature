@@ -1,5 +1,4 @@
-# expects: 12: "It works" is also the name on line 7; only one of two scenarios of one name would run, so give this one another
-# expects: 12: "It works" is also the name on line 7; only
+# expects: 11: "It works" is also the name on line 6; only one of two scenarios of one name would run, so give this one another
 @shop @daily
 Feature: two of one name
 

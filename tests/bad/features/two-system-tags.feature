@@ -1,5 +1,4 @@
-# expects: 4: "two system tags" is tagged with several systems, shop and yard; give each its own file
-# expects: 4: "two system tags" is tagged with several 
+# expects: 3: "two system tags" is tagged with several systems, shop and yard; give each its own file
 @shop @yard @daily
 Feature: two system tags
 

@@ -1,5 +1,4 @@
-# expects: 9: "clam" does not fit: "clam" is none of the figure's values (calm, busy); did you mean "calm"?
-# expects: 9: "clam" does not fit: "clam" is none of the 
+# expects: 8: "clam" does not fit: "clam" is none of the figure's values (calm, busy); did you mean "calm"?
 @shop @daily
 Feature: undeclared state
 

@@ -1,5 +1,4 @@
-# expects: 9: "orders" has no column "stat"; it has: state, customer; did you mean "state"?
-# expects: 9: "orders" has no column "stat"; it has: state,
+# expects: 8: "orders" has no column "stat"; it has: state, customer; did you mean "state"?
 @shop @daily
 Feature: unknown column
 

@@ -1,5 +1,4 @@
-# expects: 9: "Then it has no odrers": no figure is called "odrers"; did you mean "orders"?
-# expects: 9: "Then it has no odrers": no figure is called 
+# expects: 8: "Then it has no odrers": no figure is called "odrers"; did you mean "orders"?
 @shop @daily
 Feature: unknown list
 

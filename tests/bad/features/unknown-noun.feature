@@ -1,5 +1,4 @@
-# expects: 9: "Then its eror rate is below 10%": no figure is called "eror rate"; did you mean "error rate"?
-# expects: 9: "Then its eror rate is below 10%": no figure is
+# expects: 8: "Then its eror rate is below 10%": no figure is called "eror rate"; did you mean "error rate"?
 @shop @daily
 Feature: unknown noun
 

@@ -1,5 +1,4 @@
-# expects: 6: @wekly is no registered tag; did you mean "weekly"?
-# expects: 6: @wekly is no registered tag; did you mean 
+# expects: 5: @wekly is no registered tag; did you mean "weekly"?
 @shop @daily
 Feature: unknown tag
 

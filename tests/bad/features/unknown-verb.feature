@@ -1,5 +1,4 @@
-# expects: 9: "When the operator restoks": no operation is called "restoks"; did you mean "restocks"?
-# expects: 9: "When the operator restoks": no operation is 
+# expects: 8: "When the operator restoks": no operation is called "restoks"; did you mean "restocks"?
 @shop @daily
 Feature: unknown verb
 

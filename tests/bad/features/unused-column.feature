@@ -1,5 +1,4 @@
-# expects: 7: "It works" never uses its column "why"
-# expects: 7: "It works" never uses its column "why"
+# expects: 6: "It works" never uses its column "why"
 @shop @daily
 Feature: unused column
 

@@ -1,5 +1,4 @@
-# expects: 9: "mood" can't be read over a time: shop.yml gives it neither :since nor {window.hours} nor at
-# expects: 9: "mood" can't be read over a time: 
+# expects: 8: "mood" can't be read over a time: shop.yml gives it neither :since nor {window.hours} nor at
 @shop @daily
 Feature: window without one
 
