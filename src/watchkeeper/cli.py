@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,15 +23,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return EXIT_USAGE
     try:
-        return int(given.run(given))
+        status = int(given.run(given))
+        sys.stdout.flush()
     except WatchkeeperError as error:
         print(f"watchkeeper: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `watchkeeper look … | head` is no fault
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     look = commands.add_parser("look", help="every figure's value now, as a table")
     look.add_argument("system", help="as its target file is called: media-management")
     look.add_argument("--target", default=REPLICA, help="the environment (default: replica)")
-    look.add_argument("--over", default="24 hours", help='the window of figures that need one')
+    look.add_argument("--over", default="24 hours", help="the window of figures that need one")
     look.add_argument("--json", action="store_true", help="as JSON")
     look.set_defaults(run=_look)
 

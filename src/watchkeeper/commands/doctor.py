@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import platform
 import shutil
 import socket
-import sys
-from collections.abc import Callable, Iterator, Mapping
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -90,10 +91,7 @@ def machine(root: Path) -> Iterator[Diagnosis]:
 
 
 def _python() -> Diagnosis:
-    found = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    if sys.version_info < (3, 11):
-        return Diagnosis("Python", found, "use Python 3.11 or newer")
-    return Diagnosis("Python", found)
+    return Diagnosis("Python", platform.python_version())
 
 
 def _allure_plugins() -> Diagnosis:
@@ -101,7 +99,7 @@ def _allure_plugins() -> Diagnosis:
     if "allure-pytest-bdd" in names:
         return Diagnosis(
             "Allure plugins",
-            "allure-pytest and allure-pytest-bdd are both installed, and pytest can't start with both",
+            "allure-pytest-bdd is installed as well, and pytest can't start with both",
             "uninstall allure-pytest-bdd",
         )
     if "allure-pytest" not in names:
@@ -138,10 +136,11 @@ def _secrets_in_files(root: Path) -> Diagnosis:
     readable = [
         path.name
         for path in root.glob(".env*")
-        if path.is_file() and path.stat().st_mode & 0o077
+        if path.is_file() and path.stat().st_mode & stat.S_IRWXO
     ]
     if readable:
-        return Diagnosis("secrets", f"{readable[0]} can be read by others", f"chmod 600 {readable[0]}")
+        first = readable[0]
+        return Diagnosis("secrets", f"{first} can be read by others", f"chmod 600 {first}")
     return Diagnosis("secrets", "no file of them is readable by others")
 
 
@@ -178,19 +177,19 @@ def of_system(root: Path, system: System, target: str) -> Iterator[Diagnosis]:
         return
     where = Target(system, system.environments[target], variables_of())
     needed = {name for figure in system.figures.values() for name in services_in(figure.question)}
-    unset = [name for each in sorted(needed) for name in where.unset(system.services.data[each])]
-    for name in dict.fromkeys(unset):
-        yield Diagnosis(head, f"the variable {name} is not set", f"export {name}=…")
-    if unset:
+    try:
+        services = where.services(frozenset(needed))
+    except ConfigurationError as error:
+        yield Diagnosis(head, error.problem, error.hint or "mend the line it names")
         return
     with opened(root, system, target) as observer:
-        for name, service in where.services(frozenset(needed)).items():
+        for name, service in services.items():
             yield _service(observer, f"{head}, {name}", name, service)
 
 
 def _replica(root: Path, system: System, head: str) -> Diagnosis:
     if not has_replica(root, system.slug):
-        return Diagnosis(head, "there is no replica", "choose a --target, or write one", grave=False)
+        return Diagnosis(head, "there is no replica", "choose a --target", grave=False)
     try:
         with opened(root, system, REPLICA):
             return Diagnosis(head, "starts")
@@ -200,13 +199,15 @@ def _replica(root: Path, system: System, head: str) -> Diagnosis:
 
 def _service(observer: Observer, head: str, name: str, service: Service) -> Diagnosis:
     """Whether one service is there; a web service is asked, and its clock compared with ours."""
-    looked: Mapping[type[Service], Callable[[], Diagnosis]] = {
-        Web: lambda: _web(observer, head, name),
-        Folder: lambda: _path(head, getattr(service, "folder", "")),
-        Log: lambda: _path(head, getattr(service, "log", "")),
-        Database: lambda: _database(observer, head, name),
-    }
-    return looked.get(type(service), lambda: Diagnosis(head, "not looked at"))()
+    if isinstance(service, Web):
+        return _web(observer, head, name)
+    if isinstance(service, Database):
+        return _database(observer, head, name)
+    if isinstance(service, Folder):
+        return _path(head, service.folder)
+    if isinstance(service, Log):
+        return _path(head, service.log)
+    return Diagnosis(head, "not looked at")
 
 
 def _web(observer: Observer, head: str, name: str) -> Diagnosis:
@@ -217,12 +218,13 @@ def _web(observer: Observer, head: str, name: str) -> Diagnosis:
         except CouldNotObserve as reason:
             return Diagnosis(head, reason.reason, "check its address, its key and the network")
         if seen.value == (availability.options.counts_as or {}).get("refused"):
-            return Diagnosis(head, f"{seen.value} ({seen.source})", "start it, or check its address")
+            found = f"{seen.value} ({seen.source})"
+            return Diagnosis(head, found, "start it, or check its address")
     try:
         date = observer.run(lambda reach: _server_date(reach, name))
     except CouldNotObserve as reason:
         return Diagnosis(head, reason.reason, "check its address and the network")
-    return _clock(head, date)
+    return clock(head, date)
 
 
 async def _server_date(reach: Reach, name: str) -> str:
@@ -230,10 +232,12 @@ async def _server_date(reach: Reach, name: str) -> str:
     return reply.headers.get("date", "")
 
 
-def _clock(head: str, date: str) -> Diagnosis:
-    if not date:
-        return Diagnosis(head, "answers")
-    off_s = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+def clock(head: str, date: str) -> Diagnosis:
+    """Whether `date`, as a service's reply has it, agrees with our clock."""
+    try:
+        off_s = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return Diagnosis(head, "answers")  # and does not say what time it is
     if abs(off_s) > CLOCK_OFF_S:
         return Diagnosis(
             head,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -24,6 +24,10 @@ from watchkeeper.telling.values import shown_value
 from watchkeeper.units import duration_s
 
 SCHEMA = "watchkeeper/look/1"
+PIPED = 120
+"""Columns where nobody says how wide the terminal is."""
+UNKNOWN = 10
+"""The exit status where a figure could not be seen, as the gate's."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def run(root: Path, slug: str, target: str, over: str, as_json: bool) -> int:
         _print_json(found, target, lines, took_s)
     else:
         _print_table(found, target, lines, took_s)
-    return 10 if any(line.unknown for line in lines) else 0
+    return UNKNOWN if any(line.unknown for line in lines) else 0
 
 
 def _looks(found: System, window_s: float) -> list[Look]:
@@ -87,7 +91,7 @@ def _line(observer: Observer, look: Look, redactor: Redactor) -> Line:
                     text(reason.reason), look.window_s)  # fmt: skip
     return Line(
         look.noun,
-        _value(seen),
+        redactor.value(_value(seen)),
         text(shown_value(seen)),
         _unit(look.figure),
         text(seen.source),
@@ -111,7 +115,9 @@ def _value(seen: Observation) -> object:
 
 
 def _print_json(found: System, target: str, lines: list[Line], took_s: float) -> None:
-    figures = [{key: value for key, value in vars(line).items() if key != "shown"} for line in lines]
+    figures = [asdict(line) for line in lines]
+    for figure in figures:
+        del figure["shown"]
     document = {
         "schema": SCHEMA,
         "system": found.name,
@@ -124,11 +130,11 @@ def _print_json(found: System, target: str, lines: list[Line], took_s: float) ->
 
 
 def _print_table(found: System, target: str, lines: list[Line], took_s: float) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = RichTable(box=None, pad_edge=False, header_style="bold")
-    table.add_column("figure")
-    table.add_column("now")
-    table.add_column("seen", style="dim", overflow="ellipsis", no_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else PIPED, highlight=False, markup=False)
+    table = RichTable(box=None, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("figure", ratio=4, overflow="fold")
+    table.add_column("now", ratio=3, overflow="fold")
+    table.add_column("seen", ratio=5, style="dim", overflow="ellipsis", no_wrap=True)
     for line in lines:
         name = Text(line.figure)
         if line.window_s is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from watchkeeper.clock import Clock
@@ -48,10 +49,10 @@ def opened(root: Path, found: System, target: str) -> Iterator[Observer]:
     try:
         variables = replica.variables if replica is not None else variables_of()
         where = Target(found, found.environments[target], variables)
-        needed = {each for figure in found.figures.values() for each in services_in(figure.question)}
-        observer = Observer(where, where.services(frozenset(needed)), PROBES, looking, Clock())
-        yield observer
-        observer.close()
+        asked = (services_in(figure.question) for figure in found.figures.values())
+        services = where.services(frozenset(chain.from_iterable(asked)))
+        with closing(Observer(where, services, PROBES, looking, Clock())) as observer:
+            yield observer
     finally:
         looking.close()
         if replica is not None:

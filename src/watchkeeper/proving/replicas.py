@@ -100,8 +100,6 @@ class Replica:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -120,23 +118,29 @@ def start_replica(root: Path, slug: str) -> Replica:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     me = psutil.Process()
     (folder / OWNER).write_text(json.dumps({"pid": me.pid, "created": me.create_time()}))
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own program
-        [sys.executable, str(program), "--folder", str(folder / "state")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    ready = _first_line(process, READY_S)
+    errors = folder / "stderr"  # a file: a pipe that nobody reads would stop it when it is full
+    with errors.open("wb") as stderr:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own program
+            [sys.executable, str(program), "--folder", str(folder / "state")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+    ready = ""
     try:
+        ready = _first_line(process, READY_S)
         said = json.loads(ready)
         return Replica(process, folder, said["control"], said["env"])
-    except (ValueError, KeyError, TypeError):
+    except BaseException as error:  # also Ctrl-C while it starts: nothing stays behind
         process.kill()
-        complaint = (process.communicate()[1] or ready).strip().splitlines()[-1:]
+        process.communicate()
+        complaint = (errors.read_text("utf-8", "replace") or ready).strip().splitlines()[-1:]
         shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, ValueError | KeyError | TypeError):
+            raise
         raise ConfigurationError(
             f"the replica of {slug} did not start: {' '.join(complaint) or 'it said nothing'}"
         ) from None

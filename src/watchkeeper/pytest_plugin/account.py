@@ -65,7 +65,7 @@ def _unwritable(path: Path, error: OSError) -> ConfigurationError:
 
 
 class Account:
-    """The run as it grows. One process keeps it: the only one, or the one that leads the workers."""
+    """The run as it grows, kept by one process: the only one, or the one that leads the workers."""
 
     def __init__(
         self,

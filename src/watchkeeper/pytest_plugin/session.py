@@ -51,7 +51,9 @@ from watchkeeper.telling.summary import tell
 
 OUR_XML = pytest.StashKey[Path]()
 """Where JUnit's file of a run of scenarios goes, where it was asked for."""
+PLANNED = pytest.StashKey[bool]()
 SIGTERM_HEARD = pytest.StashKey[bool]()
+FEATURE = ".feature"
 DIGEST_LENGTH = 12
 """Characters of a plan's digest: enough that no other plan has it by chance."""
 
@@ -78,6 +80,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if watch.options.plan:
         _print_plan(selected, watch.options)
         session.items.clear()
+        config.stash[PLANNED] = True
         return
     _interrupt_on_sigterm(config)
     try:
@@ -230,14 +233,18 @@ class Leader:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._refused: list[str] = []
+        self._ours = False
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A file that was refused; the others run, and the run says what it lacks."""
         if report.failed:
             self._refused.append(str(report.longrepr) or report.nodeid)
+            self._ours = self._ours or report.nodeid.endswith(FEATURE)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self._ours and ACCOUNT not in self._config.stash and exitstatus in _NOTHING_RUN:
+            session.exitstatus = EXIT_CONFIGURATION
         _finish(self._config, session, exitstatus, self._refused)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -265,9 +272,9 @@ def _finish(
 ) -> None:
     """In the leading process: the account is closed, and the run's exit status is the gate's."""
     _end(config)
+    if PLANNED in config.stash and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = pytest.ExitCode.OK  # that nothing ran is what was asked for
     if ACCOUNT not in config.stash:
-        if any(".feature" in each for each in refused) and exitstatus in _NOTHING_RUN:
-            session.exitstatus = EXIT_CONFIGURATION
         return
     account = config.stash[ACCOUNT]
     for reason in refused:
