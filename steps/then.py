@@ -3,8 +3,11 @@
 from watchkeeper.limits import Limit, parse_limit
 from watchkeeper.meaning import (
     Cell,
+    Change,
+    Changed,
     Contains,
     Elapsed,
+    Extent,
     Meaning,
     OneNew,
     Reading,
@@ -63,6 +66,13 @@ def list_includes_in_order(tense: Tense | None, list: str, datatable: Table) -> 
     return Contains(list, datatable[0], datatable[1:], in_order=True, tense=tense)
 
 
+@word("of its {list} {extent} {selection} {change}", "then")
+def rows_changed(list: str, extent: str, selection: str, change: str) -> Meaning:
+    """What became of rows: `Then of its requests exactly the failed requests changed`."""
+    became = Change(change.removeprefix("are ").removeprefix("is "))
+    return Changed(list, Extent(extent), selection, became)
+
+
 @word("exactly one of its {list} is new", "then")
 def one_is_new(list: str) -> Meaning:
     """One row has come since the scenario began, later "that …"."""
@@ -79,6 +89,12 @@ def report_lists(tense: Tense | None, list: str) -> Meaning:
 def report_lists_figures(tense: Tense | None, datatable: Table) -> Meaning:
     """The report shows several figures: a table with one column, figure."""
     return Report(tuple(figure for (figure,) in rows_of(datatable, "figure")), tense)
+
+
+@word("{tense}the report lists its figures beside those of the {duration} before:", "given", "then")
+def report_lists_beside(tense: Tense | None, duration: str, datatable: Table) -> Meaning:
+    """The report shows figures with their trend: a table with one column, figure."""
+    return Report(tuple(row[0] for row in rows_of(datatable, "figure")), tense, duration_s(duration))
 
 
 @word("no more than {duration} have passed since the start", "then")

@@ -123,22 +123,37 @@ class Change(Enum):
     NEW = "new"
 
 
+class Extent(Enum):
+    """Which rows a change may have come to."""
+
+    EXACTLY = "exactly"
+    ONLY = "only"
+    NONE = "none of"
+
+
 @dataclass(frozen=True)
 class Changed:
-    """Of a list, exactly, only or none of a selection changed, are gone or are new."""
+    """Of a list, exactly, only or none of a selection changed, are gone or are new.
+
+    `selection` is another list of the system ("the failed requests") or a row ("that request").
+    """
 
     noun: str
-    how: str
+    extent: Extent
     selection: str
     change: Change
 
 
 @dataclass(frozen=True)
 class Report:
-    """Lists are read and shown; passes once they are read."""
+    """Figures are read and shown; passes once they are read.
+
+    `beside_s`: shown beside what they were over the stretch of that many seconds before.
+    """
 
     nouns: tuple[str, ...]
     tense: Tense | None = None
+    beside_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +161,17 @@ class Operate:
     """Something is done."""
 
     verb: str
+
+
+@dataclass(frozen=True)
+class TryInTurn:
+    """Operations are done one after another until a judgement holds; each is given its time.
+
+    `attempts`: the verb, and for how many seconds the judgement is waited for after it.
+    """
+
+    until: Reading
+    attempts: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -174,6 +200,7 @@ Meaning: TypeAlias = (
     | Changed
     | Report
     | Operate
+    | TryInTurn
     | Undo
     | Elapsed
 )

@@ -56,6 +56,31 @@ def noun_pattern(name: str, *, capture: bool) -> str:
     return out
 
 
+def quotable(kind: str, texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts as they may stand in a question or order of this kind without meaning more than a text.
+
+    In SQL between quotes, in a log's regular expressions literally; as they are everywhere else.
+    """
+    if kind.startswith("sql"):
+        return {name: text.replace("'", "''") for name, text in texts.items()}
+    if kind == "log":
+        return {name: re.escape(text) for name, text in texts.items()}
+    return dict(texts)
+
+
+def unquoted(sql: str) -> str:
+    """The first {placeholder} of `sql` that stands outside quotes; "" where none does.
+
+    A text from a sentence or a system could widen the statement there.
+    """
+    found = _PLACEHOLDER.search(re.sub(r"'[^']*'", "''", sql))
+    return found[0] if found and found[1] != TOUCHES else ""
+
+
+TOUCHES = "touches"
+"""The placeholder in an SQL order for the selection of what it may touch."""
+
+
 def filled(value: Any, stands_for: Mapping[str, str]) -> Any:
     """`value` with every {placeholder} of `stands_for` filled in, in texts, keys and lists."""
     if isinstance(value, str):

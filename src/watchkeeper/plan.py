@@ -29,7 +29,7 @@ from watchkeeper.meaning import (
     Tenses,
     Undo,
 )
-from watchkeeper.nouns import filled
+from watchkeeper.nouns import filled, quotable
 from watchkeeper.services import Model
 from watchkeeper.targets import (
     PERMISSIONS,
@@ -78,7 +78,7 @@ class Look:
     @cached_property
     def question(self) -> Model:
         """The question with the sentence's texts and the window filled in."""
-        stands_for = _quotable(self.figure, dict(self.arguments))
+        stands_for = quotable(self.figure.probe, dict(self.arguments))
         if self.window_s is not None:
             stands_for["window.hours"] = f"{self.window_s / _HOUR_S:g}"
             stands_for["window.seconds"] = f"{self.window_s:g}"
@@ -398,7 +398,7 @@ def _spoken(figure: Figure, arguments: Mapping[str, str]) -> Figure:
     """The figure with the sentence's texts filled into its jq and its `where`."""
     if not arguments:
         return figure
-    texts = _quotable(figure, arguments)
+    texts = quotable(figure.probe, arguments)
     in_jq = {name: json.dumps(text, ensure_ascii=False)[1:-1] for name, text in arguments.items()}
     options = figure.options
     changes = {
@@ -407,13 +407,6 @@ def _spoken(figure: Figure, arguments: Mapping[str, str]) -> Figure:
         "where": filled(options.where, texts if figure.probe == "sql" else in_jq),
     }
     return replace(figure, options=options.model_copy(update=changes))
-
-
-def _quotable(figure: Figure, texts: Mapping[str, str]) -> dict[str, str]:
-    """Texts as they may stand between the quotes of SQL; as they are everywhere else."""
-    if figure.probe != "sql":
-        return dict(texts)
-    return {name: text.replace("'", "''") for name, text in texts.items()}
 
 
 def _takes_window(figure: Figure) -> bool:
@@ -475,7 +468,7 @@ def bound(look: Look, target: Target, late: Mapping[str, str] | None = None) -> 
         missing = missing_late(question, known)
         if missing:
             raise CouldNotObserve("missing", f"{missing[0]} is not known")
-        data = filled(data, _quotable(look.figure, known))
+        data = filled(data, quotable(look.figure.probe, known))
     return type(question).model_validate(target.fill(data))
 
 

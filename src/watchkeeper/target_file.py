@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from watchkeeper.errors import ConfigurationError, Place
-from watchkeeper.nouns import filled
+from watchkeeper.nouns import filled, unquoted
 from watchkeeper.services import Model, service_of
 from watchkeeper.targets import (
     REPLICA,

@@ -118,12 +118,15 @@ class OperationOptions(Model):
     """What an operation says beside its order.
 
     `answer`: names for parts of what the system answered, as jq. `inverse`: the operation that
-    undoes it. `about`: for people.
+    undoes it. `touches`: of SQL, the list (or "that …") of which it changes exactly the rows, or
+    nothing. `leaves`: what must hold when it is done, figure by figure. `about`: for people.
     """
 
     effect: Literal["changes", "destroys"]
     answer: dict[str, str] = Field(default_factory=dict)
     inverse: str | None = None
+    touches: str | None = None
+    leaves: dict[str, str] = Field(default_factory=dict)
     about: str | None = None
 
 

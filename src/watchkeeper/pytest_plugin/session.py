@@ -116,6 +116,9 @@ def _print_plan(selected: Sequence[tuple[str, Scenario]], options: Options) -> N
 def digest_of(selected: Sequence[tuple[str, Scenario]], options: Options) -> str:
     """What a reviewed plan is known by: the same sentences, questions, orders and target."""
     text = plan_text([scenario for _, scenario in selected], options)
+    for _, scenario in selected:
+        for step in scenario.steps:
+            text += f"\n{step.written.keyword} {step.written.text} {step.meaning!r}"
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 

@@ -16,7 +16,7 @@ from pytest_bdd.parsers import StepParser
 
 from watchkeeper.errors import ConfigurationError, Place
 from watchkeeper.limits import parse_limit
-from watchkeeper.meaning import Meaning, Tenses, parse_tense
+from watchkeeper.meaning import Extent, Meaning, Tenses, parse_tense
 from watchkeeper.nouns import noun_pattern
 from watchkeeper.targets import System
 from watchkeeper.yaml_file import nearest
@@ -36,7 +36,10 @@ _OPEN = {
     "has": r"(?:has|have|had)",
     "limit": r"(?P<limit>.+)",
     "duration": r"(?P<duration>\S+ [a-z]+)",
-    "row": r"(?P<row>that [^\"]+?|the answer)",
+    "row": r"(?P<row>that [^\"]+?|the answer|each of the changed [^\"]+?)",
+    "extent": rf"(?P<extent>{'|'.join(extent.value for extent in Extent)})",
+    "selection": r"(?P<selection>(?:the|that) .+)",
+    "change": r"(?P<change>changed|(?:is|are) gone|(?:is|are) new)",
 }
 _CLOSED = ("system", "figure", "list", "operation", "column")
 _CONVERTERS: Mapping[str, Callable[[str], object]] = {"tense": parse_tense, "limit": parse_limit}

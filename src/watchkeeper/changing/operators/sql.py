@@ -12,7 +12,7 @@ from pydantic import field_validator, model_validator
 
 from watchkeeper.changing.operator import Done
 from watchkeeper.changing.working import since, working
-from watchkeeper.errors import OperationRefused
+from watchkeeper.errors import OperationFailed, OperationRefused
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Database, Duration, Model
 from watchkeeper.units import duration_s
@@ -79,8 +79,8 @@ class Sql:
     async def operate(self, order: Order, reach: Reach) -> Done:
         """Value: {"changed": rows, "keys": up to KEYS_KEPT of them}; kind "committed".
 
-        Raises OperationRefused where other rows would change than those selected (all is rolled
-        back) or the database can't be entered, OperationFailed where the statement fails,
+        Raises OperationFailed where the statement fails or other rows would change than those
+        selected (all is rolled back), OperationRefused where the database can't be entered,
         OperationUnknown where nobody can say whether it was committed.
         """
         at, began = reach.clock.now(), time.monotonic()
@@ -123,7 +123,7 @@ def _exactly(connection: Connection, order: Order, bound: dict[str, object]) -> 
     after = _by_key(connection, table, key, bound)
     changed = {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
     if changed != selected:
-        raise OperationRefused(
+        raise OperationFailed(
             f"{len(selected)} rows were selected and {len(changed)} would have changed: "
             f"{len(changed - selected)} that were not selected would have, "
             f"{len(selected - changed)} that were would not; all was rolled back"
