@@ -94,7 +94,9 @@ def report_lists_figures(tense: Tense | None, datatable: Table) -> Meaning:
 @word("{tense}the report lists its figures beside those of the {duration} before:", "given", "then")
 def report_lists_beside(tense: Tense | None, duration: str, datatable: Table) -> Meaning:
     """The report shows figures with their trend: a table with one column, figure."""
-    return Report(tuple(row[0] for row in rows_of(datatable, "figure")), tense, duration_s(duration))
+    return Report(
+        tuple(row[0] for row in rows_of(datatable, "figure")), tense, duration_s(duration)
+    )
 
 
 @word("no more than {duration} have passed since the start", "then")

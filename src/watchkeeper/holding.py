@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from watchkeeper.meaning import Contains
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from watchkeeper.meaning import Change, Changed, Contains, Extent
 from watchkeeper.observation import Observation, Row, Scalar, Table
 from watchkeeper.plan import Look
 from watchkeeper.verdicts import Verdict
@@ -11,7 +14,7 @@ from watchkeeper.wording import Cells, cell_text, spoken
 
 def held(meaning: Contains, seen: Table, look: Look) -> tuple[Verdict, str]:
     """The verdict and what goes on after "requests of the media manager: "."""
-    if _cut(seen):
+    if cut(seen):
         return Verdict.UNKNOWN, f"there are {seen.total:,} rows, more than are compared"
     strange = [column for column in meaning.columns if not _has(seen, look, column)]
     if strange:
@@ -31,7 +34,7 @@ def one_new(before: Observation | None, seen: Table, look: Look) -> tuple[Verdic
     """The verdict, what goes on after the subject, and the key of the one new row, or None."""
     if before is None or not isinstance(before.value, Table):
         return Verdict.UNKNOWN, "they were not seen before, so nobody knows which are new", None
-    if _cut(seen) or _cut(before.value):
+    if cut(seen) or cut(before.value):
         return Verdict.UNKNOWN, f"there are {seen.total:,} rows, more than are compared", None
     key = look.figure.options.key or ""
     known = {row.get(key) for row in before.value}
@@ -42,13 +45,87 @@ def one_new(before: Observation | None, seen: Table, look: Look) -> tuple[Verdic
     return Verdict.FAILED, f"{found}, expected exactly one", None
 
 
+@dataclass(frozen=True)
+class Became:
+    """What became of a list's rows, by key. `surely_ours`: nobody else can have done it."""
+
+    changed: frozenset[Scalar]
+    gone: frozenset[Scalar]
+    new: frozenset[Scalar]
+    surely_ours: bool
+
+    def those(self, change: Change) -> frozenset[Scalar]:
+        return {Change.CHANGED: self.changed, Change.GONE: self.gone, Change.NEW: self.new}[change]
+
+
+def compared(before: Table, after: Table, key: str, *, alone: bool) -> Became:
+    """What became of the rows between two looks; `alone`: nobody else writes to this system."""
+    old = {row.get(key): row for row in before}
+    now = {row.get(key): row for row in after}
+    return Became(
+        frozenset(each for each in old.keys() & now.keys() if old[each] != now[each]),
+        frozenset(old.keys() - now.keys()),
+        frozenset(now.keys() - old.keys()),
+        surely_ours=alone,
+    )
+
+
+def touched(keys: Iterable[Scalar], after: Table, key: str) -> Became:
+    """What became of the rows that one transaction touched, and no other could."""
+    still = {row.get(key) for row in after}
+    all_keys = frozenset(keys)
+    return Became(all_keys & still, all_keys - still, frozenset(), surely_ours=True)
+
+
+def came_to(meaning: Changed, became: Became, selected: frozenset[Scalar]) -> tuple[Verdict, str]:
+    """Whether the change came to the rows it should, and what goes on after the subject."""
+    found = became.those(meaning.change)
+    what = (
+        meaning.change.value if meaning.change is Change.CHANGED else f"are {meaning.change.value}"
+    )
+    beyond, short = found - selected, selected - found
+    if meaning.extent is Extent.NONE:
+        beyond, short = found & selected, frozenset()
+    if meaning.extent is Extent.ONLY:
+        short = frozenset()
+    if short:
+        return (
+            Verdict.FAILED,
+            f"{len(short):,} of {len(selected):,} {_not(meaning.change)}: {_keys(short)}",
+        )
+    if beyond and not became.surely_ours:
+        return Verdict.UNKNOWN, f"also {_keys(beyond)} {what}, and others may write here, too"
+    if beyond:
+        return Verdict.FAILED, f"{_keys(beyond)} {what}, which should not"
+    return Verdict.PASSED, f"{len(found):,} {what}" + (f": {_keys(found)}" if found else "")
+
+
+def _not(change: Change) -> str:
+    return {
+        Change.CHANGED: "did not change",
+        Change.GONE: "are still there",
+        Change.NEW: "are not new",
+    }[change]
+
+
+def _keys(keys: Iterable[Scalar]) -> str:
+    named = sorted(map(str, keys), key=lambda each: (len(each), each))
+    more = len(named) - NAMED
+    return ", ".join(named[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+NAMED = 5
+"""Keys that a sentence names."""
+
+
 def row_with(seen: Table, look: Look, key: Scalar) -> Row | None:
     """The row that has this key."""
     column = look.figure.options.key or ""
     return next((row for row in seen if row.get(column) == key), None)
 
 
-def _cut(table: Table) -> bool:
+def cut(table: Table) -> bool:
+    """Whether there are more rows than were kept."""
     return len(table.rows) < table.total
 
 

@@ -61,7 +61,7 @@ def quotable(kind: str, texts: Mapping[str, str]) -> dict[str, str]:
 
     In SQL between quotes, in a log's regular expressions literally; as they are everywhere else.
     """
-    if kind.startswith("sql"):
+    if kind == "sql":
         return {name: text.replace("'", "''") for name, text in texts.items()}
     if kind == "log":
         return {name: re.escape(text) for name, text in texts.items()}

@@ -15,13 +15,23 @@ from watchkeeper.errors import (
     OperationUnknown,
     WatchkeeperError,
 )
-from watchkeeper.holding import held, one_new, row_with
+from watchkeeper.holding import (
+    Became,
+    came_to,
+    compared,
+    cut,
+    held,
+    one_new,
+    row_with,
+    touched,
+)
 from watchkeeper.limits import Beside, Limit
 from watchkeeper.limits.rules import Presence
 from watchkeeper.looking.observe import Observer, throughout, within
 from watchkeeper.looking.reading import selected
 from watchkeeper.meaning import (
     Cell,
+    Changed,
     Contains,
     Elapsed,
     Enter,
@@ -33,12 +43,14 @@ from watchkeeper.meaning import (
     Report,
     Tense,
     Tenses,
+    TryInTurn,
     Undo,
 )
 from watchkeeper.observation import Observation, Scalar, Table
-from watchkeeper.plan import Look, Scenario, Step, missing_late
+from watchkeeper.plan import EACH_CHANGED, Look, Scenario, Step, missing_late, ordered
+from watchkeeper.targets import REPLICA, System
 from watchkeeper.verdicts import Finding, Verdict, worst
-from watchkeeper.wording import judged, subject_of, table_of, value_of, where
+from watchkeeper.wording import judged, subject_of, table_of, trend, value_of, where
 
 GOOD = (Verdict.PASSED, Verdict.DEGRADED)
 
@@ -66,6 +78,8 @@ class _Memory:
     rows: dict[str, tuple[Look, Scalar]] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     before: dict[str, Observation] = field(default_factory=dict)
+    touched: tuple[str, frozenset[Scalar]] | None = None
+    changed: dict[str, frozenset[Scalar]] = field(default_factory=dict)
 
     def late(self) -> Mapping[str, str]:
         """What {made.x}, {that.x}, {answer.x} and {before.x} stand for now."""
@@ -106,7 +120,7 @@ class Performance:
 
     def perform(self, step: Step) -> None:
         """Carry out one step; raises Stopped where the scenario must not go on."""
-        if isinstance(step.meaning, Operate) and not self._operated:
+        if step.changes_something and not self._operated:
             self._look_before()
             self._operated = True
         accounts = [_weighed(step, account) for account in _PERFORM[type(step.meaning)](self, step)]
@@ -175,6 +189,8 @@ class Performance:
         return judge(self._operated)
 
     def _judge_once(self, step: Step, reading: Reading, sentence: str, fresh: bool) -> Account:
+        if isinstance(reading.subject, Cell) and reading.subject.of.startswith(EACH_CHANGED):
+            return self._each(step, reading, sentence, fresh)
         started = datetime.now(UTC)
         noun = str(reading.subject)
         look = step.look(noun) if not isinstance(reading.subject, Cell) else None
@@ -240,7 +256,9 @@ class Performance:
         if cell.of not in self._memory.rows:
             raise CouldNotObserve("missing", f"{cell.of} was not found before")
         look, key = self._memory.rows[cell.of]
-        listed = self._now(look, fresh)
+        return self._cell_of(look, key, self._now(look, fresh), cell)
+
+    def _cell_of(self, look: Look, key: Scalar, listed: Observation, cell: Cell) -> Observation:
         assert isinstance(listed.value, Table)
         row = row_with(listed.value, look, key)
         column = look.figure.options.columns.get(cell.column, cell.column)
@@ -309,17 +327,26 @@ class Performance:
         return [self._with_list(step, False, judge)]
 
     def _report(self, step: Step) -> list[Account]:
-        return [self._reported(step, look) for look in step.looks]
+        beside = [look for look in step.looks if look.ago_s]
+        return [
+            self._reported(step, look, next((b for b in beside if b.noun == look.noun), None))
+            for look in step.looks
+            if not look.ago_s
+        ]
 
-    def _reported(self, step: Step, look: Look) -> Account:
+    def _reported(self, step: Step, look: Look, beside: Look | None) -> Account:
         started, text = datetime.now(UTC), step.written.text
         try:
             seen = self._now(look, self._operated)
+            earlier = None if beside is None else self._now(beside, self._operated)
         except CouldNotObserve as reason:
             return self._unseen(step, text, look, reason, started, noun=look.noun)
         tense: Tense | None = getattr(step.meaning, "tense", None)
-        told = f"{subject_of(look.noun, self.scenario.system.called, tense)}: {value_of(seen)}"
-        shown = ((look.noun, value_of(seen)),)
+        value = value_of(seen)
+        if earlier is not None:
+            value += f", before that {value_of(earlier)}{trend(earlier, seen)}"
+        told = f"{subject_of(look.noun, self.scenario.system.called, tense)}: {value}"
+        shown = ((look.noun, value),)
         finding = _finding(text, Verdict.PASSED, told, seen)
         return Account(finding, step.written.keyword, shown, table_of(seen, look), seen.excerpt)
 
@@ -331,6 +358,71 @@ class Performance:
         told = f"{passed_s:.1f} s have passed since the start, expected at most {step.meaning.text}"
         finding = Finding(step.written.text, verdict, told, "this machine's clock", now, 0.0)
         return [Account(finding, step.written.keyword)]
+
+    def _rows_changed(self, step: Step) -> list[Account]:
+        meaning = step.meaning
+        assert isinstance(meaning, Changed)
+
+        def judge(seen: Table, look: Look) -> tuple[Verdict, str]:
+            key = look.figure.options.key or ""
+            selected = self._selected(step, meaning)
+            became = self._became(seen, look, key)
+            if selected is None or became is None:
+                return Verdict.UNKNOWN, "not all rows were seen before and after, so nobody knows"
+            self._memory.changed[meaning.noun] = became.changed
+            return came_to(meaning, became, selected)
+
+        return [self._with_list(step, True, judge)]
+
+    def _selected(self, step: Step, meaning: Changed) -> frozenset[Scalar] | None:
+        """The keys of the rows that it should have come to, as they were before."""
+        if meaning.selection.startswith("that "):
+            row = self._memory.rows.get(meaning.selection)
+            return None if row is None else frozenset([row[1]])
+        look = step.looks[1]
+        seen = self._memory.before.get(look.noun)
+        if seen is None or not isinstance(seen.value, Table) or cut(seen.value):
+            return None
+        return frozenset(row.get(look.figure.options.key or "") for row in seen.value)
+
+    def _became(self, now: Table, look: Look, key: str) -> Became | None:
+        """By the transaction's own account where it has one, else by two looks."""
+        sql = getattr(look.figure.question, "sql", "")
+        if self._memory.touched is not None and self._memory.touched[0] == sql:
+            return touched(self._memory.touched[1], now, key)
+        before = self._memory.before.get(look.noun)
+        if before is None or not isinstance(before.value, Table) or cut(before.value) or cut(now):
+            return None
+        alone = self._observer.target.environment.name == REPLICA
+        return compared(before.value, now, key, alone=alone)
+
+    def _each(self, step: Step, reading: Reading, sentence: str, fresh: bool) -> Account:
+        """One finding about a column of every row that changed: the worst of them."""
+        cell = reading.subject
+        assert isinstance(cell, Cell)
+        look, started = step.looks[0], datetime.now(UTC)
+        noun = cell.of.removeprefix(EACH_CHANGED)
+        keys = self._memory.changed.get(noun, frozenset())
+        try:
+            listed = self._now(look, fresh)
+            beside = self._beside(step, reading.limit, fresh)
+            assert isinstance(listed.value, Table)
+            rows = [self._cell_of(look, key, listed, cell) for key in keys]
+        except CouldNotObserve as reason:
+            return self._unseen(step, sentence, look, reason, started, noun=str(cell))
+        judgements = [(row, reading.limit.judge(row, beside)) for row in rows]
+        bad = [each for each in judgements if each[1].verdict is not Verdict.PASSED]
+        if not bad:
+            expected = reading.limit.text
+            told = f"the {cell.column} of each of the {len(rows)} changed {noun} is {expected}"
+            finding = _finding(sentence, Verdict.PASSED, told, listed)
+            return Account(finding, step.written.keyword, ((str(cell), expected),))
+        seen, judgement = max(bad, key=lambda each: each[1].verdict.badness)
+        called = self.scenario.system.called
+        told = judged(seen, called, reading.tense, judgement, None)
+        if len(bad) > 1:
+            told += f", and {len(bad) - 1} more like it"
+        return Account(_finding(sentence, judgement.verdict, told, seen), step.written.keyword)
 
     # ---- Changing ----------------------------------------------------------------------------
 
@@ -346,6 +438,27 @@ class Performance:
     def _operate(self, step: Step) -> list[Account]:
         return [self._do(step)]
 
+    def _try_in_turn(self, step: Step) -> list[Account]:
+        """Do one thing after another until the judgement holds; one finding tells all of it."""
+        meaning = step.meaning
+        assert isinstance(meaning, TryInTurn)
+        sentence = step.written.text
+        found = self._judge_once(step, meaning.until, sentence, True)
+        tried: list[str] = []
+        for attempt in step.attempts:
+            if found.finding.verdict is Verdict.PASSED:
+                break
+            done = self._do(attempt.step)
+            tried.append(done.finding.sentence)
+            if done.finding.verdict is Verdict.NOT_RUN:
+                return [done]  # a lock is closed: it is closed for whatever comes next
+            tense = Tense(Tenses.WITHIN, attempt.seconds)
+            found = self._over_time(
+                tense, lambda fresh: self._judge_once(step, meaning.until, sentence, fresh)
+            )
+        told = "; ".join([*(tried or ["nothing had to be done"]), found.finding.sentence])
+        return [replace(found, finding=replace(found.finding, sentence=told))]
+
     def _undo_later(self, step: Step) -> list[Account]:
         assert isinstance(step.meaning, Undo)
         self._undo.append((step, step.meaning.only_on_failure))
@@ -359,7 +472,7 @@ class Performance:
         late = self._memory.late()
         self._memory.answers = {}
         try:
-            missing = missing_late(operation.order, late)
+            missing = missing_late(ordered(operation, self.scenario.system), late)
             if missing:
                 raise OperationRefused(f"not done, since {missing[0]} is not known")
             done = self._hands.operate(
@@ -383,7 +496,17 @@ class Performance:
             done.at,
             done.duration_s,
         )
-        return Account(finding, step.written.keyword, tuple(done.made), (), done.excerpt)
+        account = Account(finding, step.written.keyword, tuple(done.made), (), done.excerpt)
+        return self._verified(step, account)
+
+    def _verified(self, step: Step, account: Account) -> Account:
+        """What was done, judged by what it must leave behind: the worst of that is its finding."""
+        for reading in step.leaves:
+            left = self._judge_once(step, reading, step.written.text, True)
+            if left.finding.verdict is not Verdict.PASSED:
+                told = f"{account.finding.sentence}; but then {left.finding.sentence}"
+                return replace(left, finding=replace(left.finding, sentence=told))
+        return account
 
     def _undone(self, step: Step) -> Account:
         """Undo; whatever goes wrong here is told, and must not keep other undos from running."""
@@ -396,6 +519,7 @@ class Performance:
     def _remember(self, step: Step, done: Done) -> None:
         assert step.operation is not None
         self._memory.made.update(done.made)
+        self._memory.touched = _exactly_touched(step, done, self.scenario.system)
         for name, program in step.operation.options.answer.items():
             try:
                 self._memory.answers[name] = _first(selected(program, done.value))
@@ -415,6 +539,8 @@ _PERFORM: Mapping[type, Callable[[Performance, Step], list[Account]]] = {
     Report: Performance._report,
     Elapsed: Performance._elapsed,
     Operate: Performance._operate,
+    TryInTurn: Performance._try_in_turn,
+    Changed: Performance._rows_changed,
     Undo: Performance._undo_later,
 }
 
@@ -442,9 +568,11 @@ def _needed_before(step: Step) -> list[Look]:
     meaning = step.meaning
     needed: list[Look] = []
     if step.operation is not None:
-        needed = list(step.looks)  # its order names them: {before.NOUN}
-    elif isinstance(meaning, OneNew):
-        needed = [step.looks[0]]
+        needed = list(step.looks)  # its order names them: {before.NOUN}; or what it leaves does
+    elif isinstance(meaning, OneNew | Changed):
+        needed = list(step.looks)
+    for attempt in step.attempts:
+        needed += _needed_before(attempt.step)
     readings = meaning.readings if isinstance(meaning, Readings) else (meaning,)
     for reading in readings:
         if isinstance(reading, Reading) and reading.limit.needs_before:
@@ -453,6 +581,19 @@ def _needed_before(step: Step) -> list[Look]:
             elif step.looks:
                 needed.append(step.looks[0])
     return [look for look in needed if not look.late]
+
+
+def _exactly_touched(
+    step: Step, done: Done, system: System
+) -> tuple[str, frozenset[Scalar]] | None:
+    """The table's SQL and the keys that one transaction touched; None where it does not tell."""
+    assert step.operation is not None
+    if step.operation.options.touches is None or not isinstance(done.value, Mapping):
+        return None
+    keys = done.value.get("keys", ())
+    if len(keys) != done.value.get("changed"):
+        return None  # more than are kept
+    return str(getattr(ordered(step.operation, system), "table_sql", "")), frozenset(keys)
 
 
 def _not_done(step: Step, error: WatchkeeperError, started: datetime) -> Account:

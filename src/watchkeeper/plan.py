@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from watchkeeper.errors import CouldNotObserve
-from watchkeeper.limits import Limit
+from watchkeeper.limits import Limit, parse_limit
 from watchkeeper.meaning import (
     JUDGEMENTS,
     Cell,
@@ -27,9 +27,10 @@ from watchkeeper.meaning import (
     Report,
     Subject,
     Tenses,
+    TryInTurn,
     Undo,
 )
-from watchkeeper.nouns import filled, quotable
+from watchkeeper.nouns import Named, filled, quotable
 from watchkeeper.services import Model
 from watchkeeper.targets import (
     PERMISSIONS,
@@ -47,6 +48,8 @@ from watchkeeper.yaml_file import nearest
 _LATE = re.compile(r"\{((?:made|that|before|answer)\.[^}]+)\}")
 _BEFORE = re.compile(r"\{before\.([^}]+)\}")
 _HOUR_S = 3_600
+EACH_CHANGED = "each of the changed "
+"""How a sentence speaks of the rows that an earlier one found changed."""
 
 
 class PlanError(ValueError):
@@ -67,6 +70,8 @@ class Written:
 class Look:
     """One figure to be read. `noun` is its name with what the sentence filled in.
 
+    `window_s`: how long the stretch is that it is read over, `ago_s`: how long ago that ended.
+
     `late`: parts of the question are known only while the scenario runs.
     """
 
@@ -74,6 +79,7 @@ class Look:
     figure: Figure
     arguments: tuple[tuple[str, str], ...]
     window_s: float | None = None
+    ago_s: float = 0.0
 
     @cached_property
     def question(self) -> Model:
@@ -97,14 +103,28 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One operation of several that are tried in turn; `seconds`: how long its effect may take."""
+
+    step: Step
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Step:
-    """A step with what it needs: `looks` by noun, and the operation it does."""
+    """A step with what it needs.
+
+    `looks` by noun, the `operation` it does, what must hold once it is done (`leaves`), and what it
+    tries in turn.
+    """
 
     written: Written
     looks: tuple[Look, ...] = ()
     operation: Operation | None = None
     verb_arguments: tuple[tuple[str, str], ...] = ()
     precondition: bool = False
+    leaves: tuple[Reading, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def meaning(self) -> Meaning:
@@ -117,6 +137,10 @@ class Step:
 
     def look(self, noun: str) -> Look:
         return next(look for look in self.looks if look.noun == noun)
+
+    @property
+    def changes_something(self) -> bool:
+        return isinstance(self.meaning, Operate | TryInTurn)
 
 
 @dataclass(frozen=True)
@@ -153,7 +177,17 @@ class Scenario:
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        return tuple(step.operation for step in self.steps if step.operation is not None)
+        return tuple(doing.operation for doing in self.doings if doing.operation is not None)
+
+    @property
+    def doings(self) -> tuple[Step, ...]:
+        """Every step that does something, those that are tried in turn one by one."""
+        return tuple(
+            doing
+            for step in self.steps
+            for doing in (step, *(attempt.step for attempt in step.attempts))
+            if doing.operation is not None
+        )
 
 
 @dataclass(frozen=True)
@@ -197,7 +231,7 @@ def plan(
             planned.append(_step(system, heading, step, operated, tuple(planned)))
         except PlanError as error:
             problems.append(Complaint(step.line, str(error)))
-        operated = operated or isinstance(step.meaning, Operate)
+        operated = operated or isinstance(step.meaning, Operate | TryInTurn)
     if not any(isinstance(step.meaning, JUDGEMENTS) for step in steps):
         problems.append(Complaint(heading.line, f'"{heading.name}" judges nothing; add a Then'))
     if problems:
@@ -242,6 +276,8 @@ def _step(
     meaning = step.meaning
     if isinstance(meaning, Operate | Undo):
         return _doing(system, heading, step, meaning.verb)
+    if isinstance(meaning, TryInTurn):
+        return _trying(system, heading, step, meaning, before)
     looks = tuple(_looks(system, meaning, before))
     precondition = step.keyword == "Given" and isinstance(meaning, JUDGEMENTS)
     for limit in _limits(meaning):
@@ -276,9 +312,51 @@ def _doing(system: System, heading: Heading, step: Written, verb: str) -> Step:
             f'"{verb}" {"destroys" if effect == "destroys" else "changes"} something, but the '
             f"scenario is not tagged @{effect}"
         )
+    leaves = tuple(_left(system, operation, noun, text) for noun, text in _leaves(operation, named))
     needed = dict.fromkeys(_BEFORE.findall(_dumped(operation.order)))
-    looks = tuple(_look(system, noun, None) for noun in needed)
-    return Step(step, looks, operation, named.arguments)
+    looks = [_look(system, noun, None) for noun in needed]
+    for reading in leaves:
+        looks += _reading(system, reading, ())
+    looks += _touched(system, operation)
+    return Step(step, tuple(looks), operation, named.arguments, leaves=leaves)
+
+
+def _leaves(operation: Operation, named: Named) -> Iterator[tuple[str, str]]:
+    """What must hold when it is done; the sentence's texts stand in it as they do in the order."""
+    for noun, text in operation.options.leaves.items():
+        yield str(filled(noun, dict(named.arguments))), str(filled(text, dict(named.arguments)))
+
+
+def _left(system: System, operation: Operation, noun: str, text: str) -> Reading:
+    try:
+        return Reading(Subject(noun), parse_limit(text))
+    except ValueError as error:
+        raise PlanError(
+            f'"{operation.name}" in {system.path.name} leaves {noun}: {error}'
+        ) from None
+
+
+def _touched(system: System, operation: Operation) -> Iterator[Look]:
+    """The list of which it touches rows, so that what is selected is known before."""
+    touches = operation.options.touches
+    if touches is not None and not touches.startswith("that "):
+        look = _list(system, touches, None)
+        if look.figure.options.key is None or look.figure.probe != "sql":
+            raise PlanError(
+                f'"{touches}", which "{operation.name}" touches, is no SQL list with a key'
+            )
+        yield look
+
+
+def _trying(
+    system: System, heading: Heading, step: Written, meaning: TryInTurn, before: tuple[Step, ...]
+) -> Step:
+    looks = tuple(_reading(system, meaning.until, before))
+    attempts = []
+    for verb, seconds in meaning.attempts:
+        written = Written(step.keyword, f"the operator {verb}", step.line, Operate(verb))
+        attempts.append(Attempt(_doing(system, heading, written, verb), seconds))
+    return Step(step, looks, attempts=tuple(attempts))
 
 
 def _looks(system: System, meaning: Meaning, before: tuple[Step, ...]) -> Iterator[Look]:
@@ -295,7 +373,10 @@ def _looks(system: System, meaning: Meaning, before: tuple[Step, ...]) -> Iterat
             yield from _reading(system, reading, before)
     elif isinstance(meaning, Report):
         for noun in meaning.nouns:
-            yield _look(system, noun, _window_s(meaning))
+            look = _look(system, noun, _window_s(meaning))
+            yield look
+            if meaning.beside_s is not None:
+                yield _beside(look, meaning.beside_s)
     elif isinstance(meaning, Contains | OneNew | Pick | Changed):
         look = _list(system, meaning.noun, _window_s(meaning))
         if isinstance(meaning, Contains):
@@ -306,6 +387,36 @@ def _looks(system: System, meaning: Meaning, before: tuple[Step, ...]) -> Iterat
                 f"{system.path.name}: key: id"
             )
         yield look
+        if isinstance(meaning, Changed):
+            yield from _selection(system, meaning, before)
+
+
+def _beside(look: Look, stretch_s: float) -> Look:
+    """The same figure over the stretch before."""
+    if look.window_s is None:
+        raise PlanError(
+            f'"{look.noun}" is shown beside what it was, so it needs a time; write for example '
+            '"over the last 7 days the report lists …"'
+        )
+    return replace(look, window_s=stretch_s, ago_s=look.window_s)
+
+
+def _selection(system: System, meaning: Changed, before: tuple[Step, ...]) -> Iterator[Look]:
+    if meaning.selection.startswith("that "):
+        _named_row(meaning.selection, before)
+        return
+    look = _list(system, meaning.selection.removeprefix("the "), None)
+    if look.figure.options.key is None:
+        raise PlanError(f'the rows of "{look.noun}" have no key to tell them apart')
+    yield look
+
+
+def _named_row(of: str, before: tuple[Step, ...]) -> Look:
+    """The list of which "that row" is one."""
+    for step in before:
+        if isinstance(step.meaning, OneNew | Pick) and of == f"that {step.looks[0].figure.one}":
+            return step.looks[0]
+    raise PlanError(f'"{of}" was not named before; write for example "exactly one of its … is new"')
 
 
 def _reading(system: System, reading: Reading, before: tuple[Step, ...]) -> Iterator[Look]:
@@ -343,16 +454,19 @@ def _cell(system: System, cell: Cell, before: tuple[Step, ...]) -> Iterator[Look
                 f"{', '.join(known) or 'nothing that is named'}"
             )
         return
-    for step in before:
-        if isinstance(step.meaning, OneNew | Pick):
-            look = step.looks[0]
-            if cell.of == f"that {look.figure.one}":
-                _known_columns(look, (cell.column,))
-                yield look
-                return
-    raise PlanError(
-        f'"{cell.of}" was not named before; write for example "exactly one of its … is new"'
-    )
+    if cell.of.startswith(EACH_CHANGED):
+        noun = cell.of.removeprefix(EACH_CHANGED)
+        judged = [each.meaning for each in before if isinstance(each.meaning, Changed)]
+        if noun not in [meaning.noun for meaning in judged]:
+            raise PlanError(
+                f'which {noun} changed was not judged before; write for example "of its {noun} '
+                'exactly … changed"'
+            )
+        look = _list(system, noun, None)
+    else:
+        look = _named_row(cell.of, before)
+    _known_columns(look, (cell.column,))
+    yield look
 
 
 def _known_columns(look: Look, columns: tuple[str, ...]) -> None:
@@ -436,6 +550,25 @@ def _limits(meaning: Meaning) -> Iterator[Limit]:
             yield reading.limit
 
 
+def ordered(operation: Operation, system: System) -> Model:
+    """An SQL order with the selection that it may touch written into it; others as they are."""
+    touches = operation.options.touches
+    if touches is None:
+        return operation.order
+    if touches.startswith("that "):
+        base = next(each for each in system.figures.values() if f"that {each.one}" == touches)
+        key = base.options.key
+        selection = f"SELECT * FROM ({base.question.sql}) AS list WHERE {key} = '{{that.{key}}}'"  # type: ignore[attr-defined] # noqa: S608
+    else:
+        base = system.figures[touches]
+        selection = str(composed(base, base.question, False).sql)  # type: ignore[attr-defined]
+    sql = str(operation.order.sql).replace("{touches}", selection)  # type: ignore[attr-defined]
+    table = base.question.sql  # type: ignore[attr-defined]
+    return operation.order.model_copy(
+        update={"sql": sql, "touches_sql": selection, "table_sql": table, "key": base.options.key}
+    )
+
+
 def composed(figure: Figure, asked: Model, windowed: bool) -> Model:
     """A SQL question with the figure's own part, window, order and count written into it."""
     options = figure.options
@@ -516,7 +649,7 @@ def _data(question: Model) -> dict[str, Any]:
 
 def key_of(look: Look, question: Model) -> str:
     """What makes two looks the same question. A duration shares its look with no other figure."""
-    window = f"{look.window_s:g}" if look.window_s is not None else ""
+    window = f"{look.window_s:g} {look.ago_s:g}" if look.window_s is not None else ""
     alone = f"alone {look.figure.name}" if look.figure.alone else ""
     return f"{look.figure.probe} {window} {alone} {_dumped(question)}"
 

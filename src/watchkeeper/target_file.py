@@ -152,6 +152,8 @@ def _figures(
         figures[name] = _figure(node, written, name, data, kinds)
     for written, name, data in derived:
         figures[name] = _derived(node, written, name, data, figures)
+    for figure in figures.values():
+        _refuse_unquoted(figure.name, figure.question, figure.place)
     _one_availability_each(figures)
     return figures
 
@@ -268,6 +270,13 @@ def _operations(
             place=node.place(written),
         )
     for operation in operations.values():
+        _refuse_unquoted(operation.name, operation.order, operation.place)
+        if operation.options.touches is not None and operation.operator != "sql":
+            raise ConfigurationError(
+                f'"{operation.name}" says what it touches, which only SQL can keep to',
+                place=operation.place,
+                hint='judge it by a sentence instead: "of its … exactly … changed"',
+            )
         inverse = operation.options.inverse
         if inverse is not None and inverse not in operations:
             raise ConfigurationError(
@@ -276,6 +285,17 @@ def _operations(
                 hint=nearest(inverse, operations),
             )
     return operations
+
+
+def _refuse_unquoted(name: str, asked: Model, place: Place) -> None:
+    """Refuse SQL in which a text of a sentence or a system could be more than a text."""
+    found = unquoted(str(getattr(asked, "sql", "") or ""))
+    if found:
+        raise ConfigurationError(
+            f'"{name}" has {found} outside quotes in its SQL',
+            place=place,
+            hint=f"write '{found}': a number compares the same as a quoted text",
+        )
 
 
 def _environments(node: YamlNode, services: YamlNode) -> Mapping[str, Environment]:

@@ -100,6 +100,16 @@ def value_of(seen: Observation) -> str:
     return shown(seen.value, seen.unit)
 
 
+def trend(earlier: Observation, seen: Observation) -> str:
+    """How far a number is from what it was: " (+12%)"; "" where that can't be said."""
+    old, new = earlier.value, seen.value
+    if earlier.no_data or seen.no_data or isinstance(old, bool) or isinstance(new, bool):
+        return ""
+    if not isinstance(old, int | float) or not isinstance(new, int | float) or not old:
+        return ""
+    return f" ({(new - old) / abs(old):+.0%})"
+
+
 def cell_text(value: Scalar) -> str:
     """A cell as it stands in a table; an empty one is ""."""
     if value is None or isinstance(value, str):

@@ -42,5 +42,7 @@ def open_production(project: Project) -> Project:
     """A project whose target file lets production be destroyed: one of the three locks is open."""
     real = (ROOT / "targets" / f"{SLUG}.yml").read_text("utf-8")
     assert PRODUCTION in real
-    project.write(f"targets/{SLUG}.yml", real.replace(PRODUCTION, "  production: {allows: destroys}"))
+    project.write(
+        f"targets/{SLUG}.yml", real.replace(PRODUCTION, "  production: {allows: destroys}")
+    )
     return project

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,6 +201,13 @@ class Project:
             except psutil.Error:
                 continue
         return found
+
+
+def suite_of(path: Path) -> ET.Element:
+    """The one test suite of a JUnit file."""
+    suite = ET.parse(path).getroot().find("testsuite")  # noqa: S314 - our own run wrote it
+    assert suite is not None
+    return suite
 
 
 def _copied(link: Path) -> None:

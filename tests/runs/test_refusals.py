@@ -11,7 +11,15 @@ import pytest
 from tests.runs.runs import FAST, SLUG, Project
 from watchkeeper.proving.replicas import Replica
 
-VARIABLES = ("MM_URL", "MM_DB_URL", "MM_LOG", "MM_BACKUPS", "RADARR_KEY", "SONARR_URL", "LIDARR_URL")
+VARIABLES = (
+    "MM_URL",
+    "MM_DB_URL",
+    "MM_LOG",
+    "MM_BACKUPS",
+    "RADARR_KEY",
+    "SONARR_URL",
+    "LIDARR_URL",
+)
 THE_MATRIX = "A request for The Matrix"
 
 

@@ -9,7 +9,8 @@ from watchkeeper.changing.operator import Done, Operator
 from watchkeeper.changing.permission import closed_lock
 from watchkeeper.errors import OperationFailed, OperationRefused, OperationUnknown
 from watchkeeper.looking.observe import Observer
-from watchkeeper.nouns import filled
+from watchkeeper.nouns import filled, quotable
+from watchkeeper.plan import ordered
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.services import Model
 from watchkeeper.targets import Operation, Permission, Target
@@ -70,6 +71,7 @@ class Hands:
         return done
 
     def _order(self, operation: Operation, stands_for: Mapping[str, str]) -> Model:
-        order = operation.order
-        data = filled(order.model_dump(by_alias=True), stands_for)
+        order = ordered(operation, self._target.system)
+        texts = quotable(operation.operator, stands_for)
+        data = filled(order.model_dump(by_alias=True), texts)
         return type(order).model_validate(self._target.fill(data))

@@ -13,7 +13,7 @@ def includes(given: Permission, needed: Permission) -> bool:
 def closed_lock(
     operation: Operation, tagged: Permission, allowed: Permission, environment: Environment
 ) -> str:
-    """The first lock that is closed, as a sentence that says how it is opened; "" where all are open.
+    """The first lock that is closed, as a sentence; "" where all are open.
 
     `tagged` is the scenario's tag, `allowed` the run's --allow, then the environment's `allows`.
     """

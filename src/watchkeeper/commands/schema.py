@@ -24,10 +24,13 @@ def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of targets/<system>.yml."""
     definitions: dict[str, Any] = {}
     services = [_object(model, definitions) for model in SERVICE_KINDS.values()]
-    figures = [_asked(kind, model, FigureOptions, definitions) for kind, model in KINDS.probes.items()]
+    figures = [
+        _asked(kind, model, FigureOptions, definitions) for kind, model in KINDS.probes.items()
+    ]
     figures += [_derived(link, definitions) for link in DERIVING]
     operations = [
-        _asked(kind, model, OperationOptions, definitions) for kind, model in KINDS.operators.items()
+        _asked(kind, model, OperationOptions, definitions)
+        for kind, model in KINDS.operators.items()
     ]
     environment = _object(EnvironmentOptions, definitions)
     environment["properties"]["services"] = {"type": "object"}

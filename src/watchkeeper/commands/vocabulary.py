@@ -45,7 +45,9 @@ def _lines() -> Iterator[str]:
 
 
 def _spoken(word: Word) -> str:
-    pattern = word.pattern.replace("{tense}", "[TIME] ").replace("{is}", "is").replace("{has}", "has")
+    pattern = (
+        word.pattern.replace("{tense}", "[TIME] ").replace("{is}", "is").replace("{has}", "has")
+    )
     return pattern + (" + table" if word.takes_table else "")
 
 
@@ -64,7 +66,8 @@ def _times() -> Iterator[str]:
     yield ""
     yield "## Times"
     yield ""
-    yield "`is`, `are`, `was`, `were` and `stayed` are one word, and so are `has`, `have` and `had`."
+    same = "`is`, `are`, `was`, `were` and `stayed`"
+    yield f"{same} are one word, and so are `has`, `have` and `had`."
     yield ""
     yield "| time | what it means |"
     yield "| --- | --- |"

@@ -76,7 +76,7 @@ class Observer:
         self._services = services
         self._asked: dict[str, _Asked] = {}
         self._turns = _Turns(services)
-        self._keys: dict[tuple[str, Any, float | None], tuple[Model, str]] = {}
+        self._keys: dict[tuple[Any, ...], tuple[Model, str]] = {}
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ class Observer:
         if late or look.late:
             question = bound(look, self.target, late)
             return question, key_of(look, question)
-        known = (look.figure.name, look.arguments, look.window_s)
+        known = (look.figure.name, look.arguments, look.window_s, look.ago_s)
         if known not in self._keys:
             question = bound(look, self.target)
             self._keys[known] = (question, key_of(look, question))
@@ -177,7 +177,8 @@ class Observer:
     def _window(self, look: Look, at: datetime) -> Window | None:
         if look.window_s is None:
             return None
-        return Window(at - timedelta(seconds=look.window_s), at)
+        until = at - timedelta(seconds=look.ago_s)
+        return Window(until - timedelta(seconds=look.window_s), until)
 
     async def _look(self, look: Look, question: Model, asked: _Asked) -> None:
         """Ask, and settle the answer whatever happens: a probe's fault must not hang the run."""

@@ -71,6 +71,7 @@ class Account:
         self,
         folder: Path,
         options: Options,
+        *,
         asked: Asked,
         redactor: Redactor,
         waivers: Waivers,
@@ -228,9 +229,7 @@ class Account:
             self.fail(f"{self.ledger.path} can't be written: {error.strerror or error}")
 
     def _census(self) -> census.Census:
-        return census.take(
-            self._suite, self._checks, self._asked.expression, self._asked.narrowed
-        )
+        return census.take(self._suite, self._checks, self._asked.expression, self._asked.narrowed)
 
     def _record(self, verdict: str, exit_code: int) -> RunRecord:
         checks = tuple(self._checks.values())

@@ -11,14 +11,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import allure_commons
 import allure_pytest.plugin
-import attrs
 import pytest
 from allure_commons.model2 import (
     Attachment,
@@ -31,6 +29,7 @@ from allure_commons.model2 import (
 )
 from allure_commons.types import AttachmentType
 from allure_pytest.listener import AllureListener
+from attr import asdict
 
 from watchkeeper.pytest_plugin.collecting import PLAN
 from watchkeeper.recording.redaction import Redactor, clean
@@ -89,8 +88,9 @@ class RedactingWriter:
     """The one place where Allure's files are written: everything is redacted before it is JSON.
 
     It stands in for allure-pytest's AllureFileLogger. `current` is the record of the check whose
-    result is written next, and `needs_record` that it is of a scenario: one that was interrupted has
-    no record, and allure-pytest would call it passed. `unwritten` says why something could not be written, "" where all was.
+    result is written next, and `needs_record` says that it is a scenario's: one that was
+    interrupted has no record, and allure-pytest would call it passed. `unwritten` says why
+    something could not be written, "" where all was.
     """
 
     redactor: Redactor = Redactor()
@@ -133,7 +133,7 @@ class RedactingWriter:
         return path.read_text("utf-8") if path.exists() else ""
 
     def _write(self, item: Any) -> None:
-        data = self.redactor.value(_plain(item))
+        data = self.redactor.value(asdict(item, filter=lambda _, value: value or value is False))
         name = item.file_pattern.format(prefix=uuid4())
         self._save(name, json.dumps(data, ensure_ascii=False))
 
@@ -185,26 +185,6 @@ class RedactingWriter:
         name = f"{uuid4()}-attachment.txt"
         self._save(name, self.redactor.text(text))
         return Attachment(source=name, name="evidence", type=AttachmentType.TEXT.mime_type)
-
-
-def _plain(item: Any) -> Any:
-    """Allure's objects as JSON-like data without what is empty.
-
-    attr.asdict does the same in three times the time: it asks each value for its fields anew.
-    """
-    if item is None or isinstance(item, str | int | float):
-        return item
-    if isinstance(item, list | tuple):
-        return [_plain(each) for each in item]
-    if isinstance(item, dict):
-        return {name: _plain(value) for name, value in item.items()}
-    found = ((name, getattr(item, name)) for name in _fields(item.__class__))
-    return {name: _plain(value) for name, value in found if value or value is False}
-
-
-@lru_cache(maxsize=64)
-def _fields(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in attrs.fields(kind))
 
 
 def _put(path: str, data: bytes) -> None:

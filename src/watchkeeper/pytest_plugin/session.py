@@ -214,7 +214,12 @@ def account_of(config: pytest.Config) -> Account:
         watch.redactor.add(canary.marker)
         asked = Asked(_typed(config), config.option.markexpr, narrowed(config))
         config.stash[ACCOUNT] = Account(
-            folder, watch.options, asked, watch.redactor, waivers, canary
+            folder,
+            watch.options,
+            asked=asked,
+            redactor=watch.redactor,
+            waivers=waivers,
+            canary=canary,
         )
     return config.stash[ACCOUNT]
 

@@ -31,7 +31,7 @@ from watchkeeper.yaml_file import nearest
 WATCH = pytest.StashKey["Watch"]()
 
 AHEAD = 512
-"""How many scenarios are looked at ahead: enough to keep services busy, few enough to stay fresh."""
+"""Scenarios looked at ahead: enough to keep services busy, few enough to stay fresh."""
 
 
 class Watch:

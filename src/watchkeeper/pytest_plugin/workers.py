@@ -12,6 +12,7 @@ import pytest
 
 from watchkeeper.deciding.census import Entry
 from watchkeeper.errors import WatchkeeperError
+from watchkeeper.proving.replicas import clean_up
 from watchkeeper.pytest_plugin.account import Account, run_folder
 from watchkeeper.pytest_plugin.watch import WATCH
 from watchkeeper.recording.redaction import Canary
@@ -106,7 +107,9 @@ class Workers:
             account.know(suite, known)
 
     def pytest_unconfigure(self) -> None:
-        """A run without scenarios leaves no folder behind."""
+        """A killed worker leaves no replica behind, and a run without scenarios no folder."""
         shared = self._config.stash.get(RUN_FOLDER, None)
+        if shared is not None and self._config.stash[WATCH].options.target == REPLICA:
+            clean_up()
         if shared is not None and not self._begun and not any(shared.folder.iterdir()):
             shared.folder.rmdir()

@@ -137,9 +137,8 @@ class Ledger:
             "data": data,
             "previous": self.head,
         }
-        spelled = _canonical(body)
-        record = LedgerRecord(**body, hash=hashlib.sha256(spelled).hexdigest())
-        line = _with_hash(spelled, record) + b"\n"
+        record = LedgerRecord(**body, hash=_hash(body))
+        line = _canonical({**body, "hash": record.hash}) + b"\n"
         if len(line) > LONGEST:
             raise ValueError(f"a record is {LONGEST:,} bytes at most, this is {len(line):,}")
         self._put(line)
@@ -253,12 +252,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 def _canonical(body: dict[str, Any]) -> bytes:
     """The one spelling of `body`. Raises ValueError for NaN, TypeError for what is not JSON."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def _with_hash(spelled: bytes, record: LedgerRecord) -> bytes:
-    """The canonical spelling with the hash where the order of the keys has it, before "kind"."""
-    rest = len(_canonical({"kind": record.kind, "n": record.n, "previous": record.previous})) - 1
-    return spelled[:-rest] + b'"hash":"' + record.hash.encode() + b'",' + spelled[-rest:]
 
 
 def _hash(body: dict[str, Any]) -> str:
