@@ -58,7 +58,7 @@ figures:
   number of orders: {count of: orders}
   mean price: {sql: SELECT AVG(id) FROM orders WHERE status = 'sold', in: store}
   highest order: {sql: SELECT MAX(id) FROM orders, in: store}
-  name of that order: {sql: "SELECT name FROM orders WHERE id = {that.id}", in: store}
+  name of that order: {sql: "SELECT name FROM orders WHERE id = '{that.id}'", in: store}
 operations:
   orders something:
     effect: changes

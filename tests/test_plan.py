@@ -158,7 +158,7 @@ def test_a_question_with_a_gap_is_not_asked(tmp_path: Path, system: System) -> N
     with pytest.raises(CouldNotObserve, match="the id of the new one is not known"):
         bound(late, target)
     filled = json.loads(bound(late, target, {"that.id": "7"}).model_dump_json())
-    assert filled["sql"].endswith("WHERE id = 7")
+    assert filled["sql"].endswith("WHERE id = '7'")
 
 
 def test_the_services_that_are_needed_are_those_of_the_sentences(system: System) -> None:

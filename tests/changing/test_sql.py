@@ -90,7 +90,7 @@ def test_exactly_what_was_selected(store: Path) -> None:
 def test_anything_else_is_rolled_back(store: Path, statement: str, counts: str) -> None:
     """More, fewer, other, gone or new rows: all is rolled back, and the counts are told."""
     before = statuses(store)
-    with pytest.raises(OperationRefused, match=counts):
+    with pytest.raises(OperationFailed, match=counts):
         do(f"sqlite:///{store}", statement, **EXACT)
     assert statuses(store) == before
 
@@ -228,7 +228,7 @@ def rows(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
 
 def test_postgresql_exactly(postgres: Postgres, rows: psycopg.Connection[Any]) -> None:
     """On PostgreSQL too: exactly those selected, or nothing."""
-    with pytest.raises(OperationRefused, match="2 rows were selected and 5 would"):
+    with pytest.raises(OperationFailed, match="2 rows were selected and 5 would"):
         do(postgres.url(), "UPDATE requests SET status = 'x'", **EXACT)
     assert do(postgres.url(), RESET, **EXACT).value == {"changed": 2, "keys": [1, 2]}
     found = rows.execute("SELECT count(*) FROM requests WHERE status = 'Pending'").fetchone()
