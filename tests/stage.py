@@ -66,6 +66,26 @@ operations:
     answer: {state: .state, number: .id}
   orders and breaks: {effect: changes, http: {post: app /refused}}
   takes it back: {effect: changes, http: {post: app /back}}
+  orders with care:
+    effect: changes
+    http: {post: app /order}
+    leaves: {number of orders: 1 higher than before, mood: calm}
+  resets the failed orders:
+    effect: changes
+    sql: UPDATE orders SET status = 'new' WHERE id IN (SELECT id FROM ({touches}))
+    in: store
+    touches: failed orders
+  resets all orders:
+    effect: changes
+    sql: UPDATE orders SET status = 'new'
+    in: store
+    touches: failed orders
+  'renames that order to "{name}"':
+    effect: changes
+    sql: "UPDATE orders SET name = '{name}' WHERE id = '{that.id}'"
+    in: store
+    touches: that order
+  wakes it up: {effect: changes, http: {post: app /wake}}
   calls for help: {effect: changes, http: {post: app /help}}
   removes the new ones: {effect: destroys, http: {post: "app /remove/{before.highest order}"}}
   removes that one: {effect: changes, http: {post: "app /remove/{that.id}"}}

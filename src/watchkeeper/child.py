@@ -162,11 +162,12 @@ class _Child:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ, out)
             selector.register(process.stderr, selectors.EVENT_READ, err)
+            ended = False
             while selector.get_map():
                 left = end - time.monotonic()
                 if left <= 0:
                     raise TookTooLong(bytes(out + err))
-                ready = selector.select(min(left, _POLL_S))
+                ready = selector.select(0 if ended else min(left, _POLL_S))
                 for key, _ in ready:
                     chunk = os.read(key.fd, _CHUNK)
                     key.data.extend(chunk)
@@ -174,8 +175,11 @@ class _Child:
                         selector.unregister(key.fileobj)
                 if len(out) + len(err) > self._output_max:
                     raise SaidTooMuch
-                if not ready and _has_ended(process):
-                    break  # what still holds the pipe is a child that it left behind
+                if not ready:
+                    if ended:
+                        break  # what still holds the pipe is a child that it left behind
+                    # It may have spoken since `select`: what it said last is heard once more.
+                    ended = _has_ended(process)
         return out, err
 
 

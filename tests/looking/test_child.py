@@ -33,14 +33,13 @@ def busy() -> Iterator[None]:
         thread.join()
 
 
-async def say(pause_s: float, *, leave_children: bool = False) -> str:
+async def say(pause_s: float) -> str:
     """What is heard of a program that waits, prints and ends at once."""
     ended = await child.run(
         ["/bin/sh", "-c", f"sleep {pause_s:.4f}; echo '{SAYS.strip()}'"],
         folder=None,
         extra={},
         deadline_s=20.0,
-        leave_children=leave_children,
     )
     assert ended.code == 0
     return ended.out.decode()
