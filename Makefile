@@ -14,7 +14,7 @@ setup: .venv/.ready ## the locked environment, in .venv
 	@sh tools/setup
 
 daily: .venv/.ready ## run the day's checks on the embedded replicas; leaves an HTML report
-	@$(PYTEST) -m daily --reports $(REPORTS)
+	@$(PYTEST) -m daily --reports=$(REPORTS)
 
 test: .venv/.ready ## run every test: lint, types, import contracts, tests
 	@.venv/bin/python tools/browser

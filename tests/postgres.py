@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psycopg
 
-PASSWORD = "hunter2-canary"  # noqa: S105 - searched for in messages, where it must not be
+PASSWORD = "hunter2-canary"
 _READY_WITHIN_S = 20
 
 

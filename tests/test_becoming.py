@@ -222,7 +222,8 @@ def test_a_closed_lock_ends_the_attempts(tmp_path: Path) -> None:
 def test_figures_are_shown_beside_those_before(tmp_path: Path) -> None:
     """The stretch before ends where this one begins; numbers have their trend."""
     text = (
-        "Then over the last 24 hours the report lists its figures beside those of the 24 hours before:\n"
+        "Then over the last 24 hours the report lists its figures "
+        "beside those of the 24 hours before:\n"
         "| figure           |\n"
         "| number of orders |"
     )

@@ -1,7 +1,5 @@
 """Tests of changing by HTTP: what is sent once, and what is said about how it ended."""
 
-# ruff: noqa: PLR2004 - the figures of a test stand in its claim
-
 from __future__ import annotations
 
 import asyncio
@@ -24,7 +22,7 @@ from watchkeeper.errors import OperationFailed, OperationUnknown
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import FormLogin, TokenLogin, Web
 
-SECRET = "operator-canary"  # noqa: S105 - planted, to be looked for
+SECRET = "operator-canary"
 Requests = list[tuple[str, bytes]]
 
 

@@ -25,7 +25,7 @@ HERE = "tests.looking.test_python"
 
 def count(handles: Handles, table: str) -> int:
     with handles.database("store") as connection:
-        return int(connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one())  # noqa: S608
+        return int(connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one())
 
 
 def write(handles: Handles) -> None:

@@ -1,7 +1,5 @@
 """Tests of how a web service is entered and how every way of not answering is told apart."""
 
-# ruff: noqa: PLR2004 - the figures of a test stand in its claim
-
 from __future__ import annotations
 
 import asyncio
@@ -38,7 +36,7 @@ from watchkeeper.web import Call, NoReply, Reply, WebClient, own_network_is_up, 
 
 T = TypeVar("T")
 Handler = Callable[[socket.socket], None]
-SECRET = "s3cr3t-canary/+ 1"  # noqa: S105 - planted, to be looked for
+SECRET = "s3cr3t-canary/+ 1"
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"fine":true}'
 
 
@@ -574,7 +572,7 @@ class Application:
         self.broken = False
         self.lapsed = lapsed
         self.app = flask.Flask("site")
-        self.app.secret_key = "k"  # noqa: S105
+        self.app.secret_key = "k"
         self.app.add_url_rule("/login", "login", self.login, methods=["GET", "POST"])
         self.app.add_url_rule("/api/<path:_>", "api", self.api, methods=["GET", "POST"])
         self.app.add_url_rule("/token", "token", self.token, methods=["POST"])

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.telling.telling_samples import HOSTILE, run
-
 from watchkeeper.telling.report import make_index
 
 

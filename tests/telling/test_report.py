@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
-from tests.telling.telling_samples import HOSTILE, allure_results, hostile_run, many, run
 
+from tests.telling.telling_samples import HOSTILE, allure_results, hostile_run, many, run
 from watchkeeper.recording import history
 from watchkeeper.recording.history import History
 from watchkeeper.recording.run import RunRecord

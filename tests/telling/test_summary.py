@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 import pytest
-from tests.telling.telling_samples import check, hostile_run, many, run
 
+from tests.telling.telling_samples import check, hostile_run, many, run
 from watchkeeper.telling.summary import headline, markdown, tell
 from watchkeeper.verdicts import Verdict
 

@@ -1,8 +1,8 @@
 """What do the lines of a log say? A program of its own, so that no regex can hold up anything else.
 
-Run as `python -I -S log_reader.py '<question as JSON>'`; it prints the answer as JSON. It imports
-the standard library only and starts in 30 ms. It reads a log as a stream, in constant memory, and
-keeps only what is asked for.
+Run as `python -I -S log_reader.py`; for each line of its input, a question as JSON, it prints one
+line, the answer as JSON. It imports the standard library only and starts in 30 ms. It reads a log
+as a stream, in constant memory, and keeps only what is asked for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import stat
 import sys
 from collections import Counter, deque
@@ -29,6 +30,7 @@ SLACK = timedelta(minutes=1)  # how far lines of one moment may stand out of ord
 BEYOND = 1_000  # lines behind the window in a row that end it; one with a wrong clock does not
 VOTERS = 8  # lines that tell the instant of a place; one with a wrong clock does not decide
 EPOCH_MS = 1e11  # a number of an instant above this counts milliseconds
+ORPHANED_S = 1.0  # seconds past the deadline: who asked us would have ended us, and is gone
 LITERAL_MIN = 3  # characters from which on looking for a text first pays
 
 
@@ -46,7 +48,10 @@ class ChangedWhileRead(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """The question; `since` and `until` are ISO instants, all else as in the target file."""
+    """The question; `since` and `until` are ISO instants, all else as in the target file.
+
+    `within_s`: the deadline.
+    """
 
     path: str
     format: str = "text"
@@ -64,6 +69,7 @@ class Asked:
     since: str | None = None
     until: str | None = None
     keep: int = 1000
+    within_s: float = 60.0
 
 
 @dataclass
@@ -651,13 +657,26 @@ def _require_readable(
         )
 
 
-def main() -> None:
+def answered(question: bytes) -> dict[str, Any]:
+    """What is printed for a question, whatever goes wrong."""
+    asked = Asked(**json.loads(question))
+    # Nobody handles this signal, so that it ends us even inside a regular expression.
+    signal.setitimer(signal.ITIMER_REAL, asked.within_s + ORPHANED_S)
     try:
-        answer = read(Asked(**json.loads(sys.argv[1])))
-        printed: dict[str, Any] = vars(answer)
+        return vars(read(asked))
     except Unreadable as error:
-        printed = {"error": [error.kind, error.reason]}
-    sys.stdout.write(json.dumps(printed))
+        return {"error": [error.kind, error.reason]}
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        return {"error": ["error", f"reading {asked.path} failed: {told}"]}
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def main() -> None:
+    for question in sys.stdin.buffer:
+        sys.stdout.write(json.dumps(answered(question)) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

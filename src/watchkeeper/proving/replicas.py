@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 import psutil
 
 from watchkeeper.errors import ConfigurationError
@@ -53,6 +53,8 @@ class Replica:
     ) -> None:
         self._process = process
         self._folder = folder
+        import httpx  # noqa: PLC0415 - heavy, and only replicas need it this early
+
         self._control = httpx.Client(base_url=control, timeout=CONTROL_S, trust_env=False)
         self.variables = variables
 
@@ -66,7 +68,7 @@ class Replica:
     def turn(self, name: str, *, on: bool = True) -> None:
         """Turn a dial and wait until the replica confirms it; raises ConfigurationError."""
         answer = self._control.put(f"/dials/{quote(name)}", json={"on": on})
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code == HTTPStatus.NOT_FOUND:
             names = [dial.name for dial in self.dials()]
             raise ConfigurationError(
                 f'no dial is called "{name}"',

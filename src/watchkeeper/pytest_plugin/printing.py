@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 
 from watchkeeper.nouns import filled
-from watchkeeper.plan import Scenario, Step, without_duplicates
+from watchkeeper.plan import Scenario, Step, ordered, without_duplicates
 from watchkeeper.pytest_plugin.options import Options
-from watchkeeper.targets import Operation
+from watchkeeper.targets import Operation, System
 
 
 def plan_text(scenarios: Sequence[Scenario], options: Options) -> str:
@@ -27,17 +27,21 @@ def _scenario(scenario: Scenario, options: Options) -> Iterator[str]:
     row = f" [{scenario.row}]" if scenario.row else ""
     yield f"\n{' '.join(scenario.ids)} {scenario.level} {scenario.name}{row}"
     yield f"  {scenario.system.called}, {options.target}, {scenario.permission}"
-    for step in scenario.steps:
+    for step in scenario.steps[1:]:
+        yield f"  {step.written.keyword} {step.written.text}"
         for look in step.looks:
-            yield f"  looks at   {look.noun}  ({described(look.figure.probe, look.question)})"
-        if step.operation is not None:
-            effect = step.operation.options.effect
-            yield f"  {effect:9}  {step.written_verb}  ({_order(step, step.operation)})"
+            asked = described(look.figure.probe, look.question)
+            yield f"      looks at   {look.noun}  ({asked})"
+        for doing in (step, *(attempt.step for attempt in step.attempts)):
+            if doing.operation is not None:
+                effect = doing.operation.options.effect
+                order = _order(doing, doing.operation, scenario.system)
+                yield f"      {effect:9}  {doing.written_verb}  ({order})"
 
 
-def _order(step: Step, operation: Operation) -> str:
+def _order(step: Step, operation: Operation, system: System) -> str:
     """All that will be sent: the digest of a reviewed plan must tell any two orders apart."""
-    order = operation.order.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    order = ordered(operation, system).model_dump(by_alias=True, exclude_unset=True, mode="json")
     rest = filled(order, dict(step.verb_arguments))
     return f"{operation.operator} {json.dumps(rest, ensure_ascii=False, sort_keys=True)}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +13,7 @@ from watchkeeper.performing import Stopped
 from watchkeeper.pytest_plugin.collecting import PLAN
 from watchkeeper.pytest_plugin.state import PERFORMANCE, REFUSAL, WRITER, Running, is_worker
 from watchkeeper.pytest_plugin.watch import WATCH
-from watchkeeper.recording.evidence import Recorder
+from watchkeeper.recording.evidence import Ran, Recorder
 from watchkeeper.recording.run import CheckRecord
 from watchkeeper.verdicts import Verdict
 
@@ -73,9 +72,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     running.record = _recorder(item).check(
         running.scenario,
         running.performance,
-        item.nodeid,
-        running.started,
-        time.monotonic() - running.began,
+        Ran(item.nodeid, running.started, time.monotonic() - running.began),
     )
     _raise_verdict(running.record)
 
@@ -111,7 +108,7 @@ def pytest_runtest_makereport(
     record = _record_of(item, call)
     if record is not None:
         # xdist sends a report's plain data to the leading process, and nothing else.
-        report.watchkeeper = asdict(record)  # type: ignore[attr-defined]
+        report.watchkeeper = record.data  # type: ignore[attr-defined]
         report.sections = []
         if report.failed:
             report.longrepr = _told(record)
@@ -147,7 +144,7 @@ def _broken(item: pytest.Item, call: pytest.CallInfo[None]) -> CheckRecord:
     else:
         reason = f"Watchkeeper itself failed: {type(error).__name__}: {error}"
     return _recorder(item).unperformed(
-        item.stash[PLAN], verdict, reason, item.nodeid, datetime.now(UTC), call.duration
+        item.stash[PLAN], verdict, reason, Ran(item.nodeid, datetime.now(UTC), call.duration)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import re
 import signal
@@ -145,6 +146,7 @@ def _begin(config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Sc
     watch.begin(selected)
     folder, ledger = _recording(config, watch, selected)
     watch.keep_ledger(ledger)
+    gc.freeze()  # what was collected stays to the end; pytest's last search need not go through it
     config.stash[WRITER] = allure_bridge.install(config, folder / "allure-results", watch.redactor)
 
 

@@ -1,7 +1,8 @@
-"""How what a scenario found becomes its record: redacted, cleaned, and in the order it was found."""
+"""How what a scenario found becomes its record: redacted, cleaned, in the order of finding."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from watchkeeper.performing import Account, Performance
@@ -9,6 +10,15 @@ from watchkeeper.plan import Scenario
 from watchkeeper.recording.redaction import Redactor, clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, instant
 from watchkeeper.verdicts import Finding, Verdict
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Where and when a scenario ran: pytest's node id, UTC, seconds."""
+
+    node: str
+    started: datetime
+    duration_s: float
 
 
 class Recorder:
@@ -40,9 +50,7 @@ class Recorder:
         self,
         scenario: Scenario,
         performance: Performance,
-        node: str,
-        started: datetime,
-        duration_s: float,
+        ran: Ran,
     ) -> CheckRecord:
         """The record of a scenario that ran to its end or stopped."""
         accounts = performance.accounts
@@ -50,9 +58,7 @@ class Recorder:
             scenario,
             performance.verdict,
             tuple(self.finding(account) for account in accounts),
-            node,
-            started,
-            duration_s,
+            ran,
         )
 
     def unperformed(
@@ -60,23 +66,20 @@ class Recorder:
         scenario: Scenario,
         verdict: Verdict,
         reason: str,
-        node: str,
-        started: datetime,
-        duration_s: float,
+        ran: Ran,
     ) -> CheckRecord:
         """The record of a scenario that did not run: left out here, or nobody knows how it is."""
-        finding = Finding(scenario.name, verdict, reason, str(scenario.path), started, duration_s)
+        where = str(scenario.path)
+        finding = Finding(scenario.name, verdict, reason, where, ran.started, ran.duration_s)
         record = self.finding(Account(finding, "Given"))
-        return self._check(scenario, verdict, (record,), node, started, duration_s)
+        return self._check(scenario, verdict, (record,), ran)
 
     def _check(
         self,
         scenario: Scenario,
         verdict: Verdict,
         findings: tuple[FindingRecord, ...],
-        node: str,
-        started: datetime,
-        duration_s: float,
+        ran: Ran,
     ) -> CheckRecord:
         return CheckRecord(
             ids=scenario.ids,
@@ -86,9 +89,9 @@ class Recorder:
             level=scenario.level,
             verdict=verdict.value,
             findings=findings,
-            started=instant(started),
-            duration_s=round(duration_s, 6),
-            node=node,
+            started=instant(ran.started),
+            duration_s=round(ran.duration_s, 6),
+            node=ran.node,
             feature=scenario.feature,
             rule=scenario.rule,
             place=f"{scenario.path.name}:{scenario.line}",

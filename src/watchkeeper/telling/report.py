@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def _rest(folder: Path, run: RunRecord, cache: Path | None) -> Rest:
 
 def _write(path: Path, text: str) -> None:
     """Write whole or not at all: somebody may be reading the last one."""
-    partly = path.with_suffix(".part")
+    partly = path.with_name(f"{path.name}.{os.getpid()}.part")  # two runs may end together
     partly.write_text(text, "utf-8", errors="replace")
     partly.replace(path)
 

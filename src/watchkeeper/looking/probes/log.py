@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -16,8 +14,8 @@ from pydantic import Field, model_validator
 from watchkeeper import child
 from watchkeeper.clock import Window
 from watchkeeper.errors import ConfigurationError, CouldNotObserve
-from watchkeeper.looking import log_reader
-from watchkeeper.looking.reach import Reach
+from watchkeeper.looking.log_readers import OUTPUT_MAX, READERS, NoAnswer
+from watchkeeper.looking.reach import Reach, in_thread
 from watchkeeper.observation import Answer, Row, Scalar, Table
 from watchkeeper.services import Log, Model
 
@@ -61,7 +59,7 @@ class Question(Model):
 
 
 class LogLines:
-    """Asks a reader in a process of its own, which is ended at the service's deadline.
+    """Asks a reader in a process of its own, which is ended where it misses the deadline.
 
     The value is a Table of entries or groups (kind "lines"), the number of lines, or the mean;
     a mean of no lines is None, of kind "no data".
@@ -108,36 +106,39 @@ def _asked(question: Question, service: Log, window: Window | None) -> dict[str,
         "instant": service.instant,
         "instant_format": service.instant_format,
         "keep": Table.KEEP,
+        "within_s": service.deadline_s,
         **{name: moment.isoformat() for name, moment in instants.items()},
         **question.model_dump(by_alias=False, exclude={"log"}),
     }
 
 
 async def _read(asked: Mapping[str, Any], deadline_s: float) -> dict[str, Any]:
-    reader = [sys.executable, "-I", "-S", str(Path(log_reader.__file__)), json.dumps(asked)]
+    question, path = json.dumps(asked).encode(), asked["path"]
     try:
-        ended = await child.run(
-            reader, folder=None, extra={}, deadline_s=deadline_s, output_max=OUTPUT_MAX
+        answer = await in_thread(
+            lambda: READERS.ask(question, deadline_s), deadline_s + _GRACE_S, path
         )
+        said: dict[str, Any] = json.loads(answer)
     except child.TookTooLong:
         raise CouldNotObserve(
-            "timeout", f"{asked['path']} was not read to its end within {deadline_s:g} s"
+            "timeout", f"{path} was not read to its end within {deadline_s:g} s"
         ) from None
     except child.SaidTooMuch:
         raise CouldNotObserve(
-            "too large", f"what was found in {asked['path']} is over {OUTPUT_MAX // 1_000_000} MB"
+            "too large", f"what was found in {path} is over {OUTPUT_MAX // 1_000_000} MB"
         ) from None
-    if ended.code != 0:
-        last = ended.err.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise CouldNotObserve("error", f"reading {asked['path']} failed: {last}")
-    said: dict[str, Any] = json.loads(ended.out)
+    except NoAnswer as ending:
+        raise CouldNotObserve("error", f"{path} was not read: {ending}") from None
+    except ValueError:
+        raise CouldNotObserve(
+            "error", f"{path} was not read: what its reader said is no answer"
+        ) from None
     if "error" in said:
         raise CouldNotObserve(*said["error"])
     return said
 
 
-OUTPUT_MAX = 64_000_000
-"""Bytes that the reader may answer: a thousand long lines, and no more."""
+_GRACE_S = 1.0  # for the wait for a reader, and for the end of one that missed its deadline
 
 
 def _value(question: Question, said: Mapping[str, Any]) -> tuple[object, str]:
