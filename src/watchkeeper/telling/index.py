@@ -11,11 +11,14 @@ from watchkeeper.verdicts import Verdict
 _KINDS = {"go": Verdict.PASSED, "no-go": Verdict.FAILED, "running": Verdict.NOT_RUN}
 
 
-def index(history: History) -> str:
-    """The page of all runs, newest first, beside which runs/ lies."""
-    rows = "".join(_run(run) for run in history.runs)
+def index(history: History, reported: frozenset[str]) -> str:
+    """The page of all runs, newest first, beside which runs/ lies.
+
+    `reported`: the folders that have a report; of the others their record is linked.
+    """
+    rows = "".join(_run(run, reported) for run in history.runs)
     broken = "".join(f"<li>{text(each)}</li>" for each in history.broken)
-    older = "".join(f"<li>{_link(each)}</li>" for each in history.older)
+    older = "".join(f"<li>{_link(each, reported)}</li>" for each in history.older)
     more = f"<h2>Not readable</h2><ul>{broken}</ul>" if broken else ""
     more += f"<h2>Older</h2><ul>{older}</ul>" if older else ""
     table = f"""<div class="wide"><table><thead><tr><th scope="col">Verdict</th>
@@ -29,26 +32,28 @@ def latest(folder: str) -> str:
     """A page that leads to the report in runs/`folder`, by itself and by a link."""
     if not folder:
         return document("Latest report", "<h1>There is no report yet.</h1>")
-    body = f"<h1>Latest report</h1><p>{_link(folder)}</p>"
-    refresh = f'<meta http-equiv="refresh" content="0; url={_address(folder)}">\n'
+    told = frozenset([folder])
+    body = f"<h1>Latest report</h1><p>{_link(folder, told)}</p>"
+    refresh = f'<meta http-equiv="refresh" content="0; url={_address(folder, told)}">\n'
     return document("Latest report", body, head=refresh)
 
 
-def _run(run: PastRun) -> str:
+def _run(run: PastRun, reported: frozenset[str]) -> str:
     counted = ", ".join(f"{number} {verdict}" for verdict, number in run.counts)
     partial = " (partial)" if run.partial else ""
     cells = (run.expression + partial, run.target, counted or "none")
     return (
         f"<tr><td>{badge(_KINDS.get(run.verdict, Verdict.UNKNOWN), run.verdict)}</td>"
-        f"<td>{_link(run.folder)}</td><td>{when(run.started)}</td>"
+        f"<td>{_link(run.folder, reported)}</td><td>{when(run.started)}</td>"
         + "".join(f"<td>{text(cell)}</td>" for cell in cells)
         + "</tr>"
     )
 
 
-def _link(folder: str) -> str:
-    return f'<a href="{_address(folder)}">{text(folder)}</a>'
+def _link(folder: str, reported: frozenset[str]) -> str:
+    return f'<a href="{_address(folder, reported)}">{text(folder)}</a>'
 
 
-def _address(folder: str) -> str:
-    return f"runs/{quote(folder, safe='')}/report.html"
+def _address(folder: str, reported: frozenset[str]) -> str:
+    page = "report.html" if folder in reported else "run.json"
+    return f"runs/{quote(folder, safe='')}/{page}"

@@ -37,10 +37,11 @@ def make_index(reports: Path, history: History | None = None) -> Path:
     """Write `reports`/index.html, all runs newest first, and `reports`/latest.html, which leads to
     the newest one's report. Raises OSError."""
     known = history or past_runs.runs(reports)
-    told = (each.folder for each in known.runs if _report_of(reports, each.folder).exists())
-    _write(reports / "latest.html", index.latest(next(told, "")))
+    folders = [*(each.folder for each in known.runs), *known.older]
+    told = [each for each in folders if _report_of(reports, each).exists()]
+    _write(reports / "latest.html", index.latest(told[0] if told else ""))
     path = reports / "index.html"
-    _write(path, index.index(known))
+    _write(path, index.index(known, frozenset(told)))
     return path
 
 
