@@ -7,12 +7,15 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.stage import Shop, stage
 from tests.test_performing import ended, makes_order
-from watchkeeper.holding import Became, came_to, compared, touched
+from watchkeeper.changing.operate import Hands
+from watchkeeper.changing.operator import Done
+from watchkeeper.holding import Became, Touched, came_to, compared
 from watchkeeper.meaning import Change, Changed, Extent
 from watchkeeper.observation import Row, Table
 from watchkeeper.plan import Complaint
@@ -39,7 +42,7 @@ def test_rows_are_changed_gone_or_new() -> None:
 
 def test_a_transactions_own_keys_are_changed_or_gone() -> None:
     """What it touched and is no longer there is gone; nothing else is spoken of."""
-    became = touched(["a", "b"], table(a=1, x=1), "id")
+    became = Touched("SELECT 1", "orders", frozenset("ab"), frozenset("b")).became
     assert (became.changed, became.gone) == (frozenset("a"), frozenset("b"))
 
 
@@ -135,6 +138,26 @@ def test_exactness_holds_beside_a_live_writer(tmp_path: Path) -> None:
             stop.set()
             writer.join()
     assert [[verdict for verdict, _ in each] for each in found] == [[PASSED, PASSED]] * 2
+
+
+def test_a_row_that_is_selected_only_just_before_is_no_stranger(tmp_path: Path) -> None:
+    """What counts is what the transaction itself selected: more may have failed since the look."""
+    text = (
+        "When the operator resets the failed orders\n"
+        "Then of its orders exactly the failed orders changed"
+    )
+    with stage(tmp_path) as it:
+        with_orders(it.shop, "failed", "sold")
+        operate = Hands.operate
+
+        def fails_one_more(self: Hands, *given: Any, **more: Any) -> Done:
+            it.shop.sql("UPDATE orders SET status = 'failed' WHERE id = 2")
+            return operate(self, *given, **more)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Hands, "operate", fails_one_more)
+            found = ended(it.perform(text, "changes"))
+    assert found[1] == (PASSED, "orders of the shop: 2 changed: 1, 2")
 
 
 def test_that_row_alone_is_touched_and_its_text_stays_a_text(tmp_path: Path) -> None:

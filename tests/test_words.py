@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.stage import system_in
+from watchkeeper.commands.vocabulary import BRACES
 from watchkeeper.meaning import (
     Cell,
     Contains,
@@ -157,3 +159,11 @@ def test_the_vocabulary_stays_small() -> None:
         "steps.then",
         "steps.when",
     }
+
+
+def test_the_reference_says_what_every_placeholder_stands_for() -> None:
+    """A word in braces that nobody explains is no reference."""
+    spoken = {"tense", "is", "has"}  # written out in the sentence itself
+    used = {name for word in DICTIONARY.words for name in re.findall(r"\{(\w+)\}", word.pattern)}
+    assert used - spoken <= set(BRACES)
+    assert set(BRACES) <= used

@@ -70,11 +70,19 @@ def compared(before: Table, after: Table, key: str, *, alone: bool) -> Became:
     )
 
 
-def touched(keys: Iterable[Scalar], after: Table, key: str) -> Became:
-    """What became of the rows that one transaction touched, and no other could."""
-    still = {row.get(key) for row in after}
-    all_keys = frozenset(keys)
-    return Became(all_keys & still, all_keys - still, frozenset(), surely_ours=True)
+@dataclass(frozen=True)
+class Touched:
+    """What one transaction says it did: exactly to the `selection` out of what `table` selects."""
+
+    table: str
+    selection: str
+    keys: frozenset[Scalar]
+    gone: frozenset[Scalar]
+
+    @property
+    def became(self) -> Became:
+        """What became of those rows; no other writer could come between."""
+        return Became(self.keys - self.gone, self.gone, frozenset(), surely_ours=True)
 
 
 def came_to(meaning: Changed, became: Became, selected: frozenset[Scalar]) -> tuple[Verdict, str]:

@@ -17,13 +17,13 @@ from watchkeeper.errors import (
 )
 from watchkeeper.holding import (
     Became,
+    Touched,
     came_to,
     compared,
     cut,
     held,
     one_new,
     row_with,
-    touched,
 )
 from watchkeeper.limits import Beside, Limit
 from watchkeeper.limits.rules import Presence
@@ -78,7 +78,7 @@ class _Memory:
     rows: dict[str, tuple[Look, Scalar]] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     before: dict[str, Observation] = field(default_factory=dict)
-    touched: tuple[str, frozenset[Scalar]] | None = None
+    touched: Touched | None = None
     changed: dict[str, frozenset[Scalar]] = field(default_factory=dict)
 
     def late(self) -> Mapping[str, str]:
@@ -375,11 +375,15 @@ class Performance:
         return [self._with_list(step, True, judge)]
 
     def _selected(self, step: Step, meaning: Changed) -> frozenset[Scalar] | None:
-        """The keys of the rows that it should have come to, as they were before."""
+        """The keys of the rows that it should have come to: as the transaction that did it selected
+        them, else as they were before. Between the two a live system may have got more of them.
+        """
         if meaning.selection.startswith("that "):
             row = self._memory.rows.get(meaning.selection)
             return None if row is None else frozenset([row[1]])
-        look = step.looks[1]
+        look, done = step.looks[1], self._memory.touched
+        if done is not None and done.selection == look.noun:
+            return done.keys
         seen = self._memory.before.get(look.noun)
         if seen is None or not isinstance(seen.value, Table) or cut(seen.value):
             return None
@@ -388,8 +392,8 @@ class Performance:
     def _became(self, now: Table, look: Look, key: str) -> Became | None:
         """By the transaction's own account where it has one, else by two looks."""
         sql = getattr(look.figure.question, "sql", "")
-        if self._memory.touched is not None and self._memory.touched[0] == sql:
-            return touched(self._memory.touched[1], now, key)
+        if self._memory.touched is not None and self._memory.touched.table == sql:
+            return self._memory.touched.became
         before = self._memory.before.get(look.noun)
         if before is None or not isinstance(before.value, Table) or cut(before.value) or cut(now):
             return None
@@ -583,17 +587,17 @@ def _needed_before(step: Step) -> list[Look]:
     return [look for look in needed if not look.late]
 
 
-def _exactly_touched(
-    step: Step, done: Done, system: System
-) -> tuple[str, frozenset[Scalar]] | None:
-    """The table's SQL and the keys that one transaction touched; None where it does not tell."""
+def _exactly_touched(step: Step, done: Done, system: System) -> Touched | None:
+    """What the transaction says that it touched; None where it does not tell."""
     assert step.operation is not None
-    if step.operation.options.touches is None or not isinstance(done.value, Mapping):
+    selection = step.operation.options.touches
+    if selection is None or not isinstance(done.value, Mapping):
         return None
     keys = done.value.get("keys", ())
     if len(keys) != done.value.get("changed"):
         return None  # more than are kept
-    return str(getattr(ordered(step.operation, system), "table_sql", "")), frozenset(keys)
+    table = str(getattr(ordered(step.operation, system), "table_sql", ""))
+    return Touched(table, selection, frozenset(keys), frozenset(done.value.get("gone", ())))
 
 
 def _not_done(step: Step, error: WatchkeeperError, started: datetime) -> Account:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from watchkeeper.commands.project import systems
 from watchkeeper.limits import FORMS
-from watchkeeper.meaning import Tenses
+from watchkeeper.meaning import Extent, Tenses
 from watchkeeper.pytest_plugin.words import DICTIONARY, Word
 from watchkeeper.units import UNITS
 
@@ -39,6 +40,7 @@ def _lines() -> Iterator[str]:
         for word in DICTIONARY.words:
             if word.kinds and word.kinds[-1] == kind:
                 yield f"| `{_spoken(word)}` | {_about(word)} |"
+    yield from _braces()
     yield from _times()
     yield from _limits()
     yield from _units()
@@ -54,6 +56,31 @@ def _spoken(word: Word) -> str:
 def _about(word: Word) -> str:
     also = " Also after Given." if word.kinds == ("given", "then") else ""
     return " ".join((inspect.getdoc(word.function) or "").split()) + also
+
+
+BRACES = {
+    "system": "what a target file says that it is `called`",
+    "figure": "a figure of the target file, with its texts in quotes filled in",
+    "list": "a figure that has rows",
+    "operation": "an operation of the target file",
+    "column": "one of the `columns` of a list, or a part of an `answer`",
+    "row": "`that request` (named before), `the answer`, or `each of the changed requests`",
+    "limit": "one of the limits below",
+    "extent": ", ".join(f"`{extent.value}`" for extent in Extent),
+    "selection": "`the failed requests` (a list) or `that request` (a row)",
+    "change": "`changed`, `are gone` or `are new`",
+    "duration": "`24 hours`, `2 minutes`, `500 ms`",
+}
+"""What each word in braces stands for."""
+
+
+def _braces() -> Iterator[str]:
+    used = {name for word in DICTIONARY.words for name in re.findall(r"\{(\w+)\}", word.pattern)}
+    yield ""
+    yield "## The words in braces"
+    yield ""
+    for name in (each for each in BRACES if each in used):
+        yield f"- `{{{name}}}`: {BRACES[name]}"
 
 
 def _times() -> Iterator[str]:

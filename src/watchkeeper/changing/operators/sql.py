@@ -77,7 +77,8 @@ class Sql:
         return (order.in_,)
 
     async def operate(self, order: Order, reach: Reach) -> Done:
-        """Value: {"changed": rows, "keys": up to KEYS_KEPT of them}; kind "committed".
+        """Value: {"changed": rows, "keys": up to KEYS_KEPT of them}; kind "committed". With a
+        selection also "gone": those of the keys that no row has any more.
 
         Raises OperationFailed where the statement fails or other rows would change than those
         selected (all is rolled back), OperationRefused where the database can't be entered,
@@ -129,7 +130,7 @@ def _exactly(connection: Connection, order: Order, bound: dict[str, object]) -> 
             f"{len(selected - changed)} that were would not; all was rolled back"
         )
     keys = sorted(changed, key=lambda each: (str(type(each)), each))[:KEYS_KEPT]
-    return {"changed": len(changed), "keys": keys}
+    return {"changed": len(changed), "keys": keys, "gone": [k for k in keys if k not in after]}
 
 
 def _by_key(
