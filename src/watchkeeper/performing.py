@@ -506,11 +506,17 @@ class Performance:
     def _verified(self, step: Step, account: Account) -> Account:
         """What was done, judged by what it must leave behind: the worst of that is its finding."""
         for reading in step.leaves:
-            left = self._judge_once(step, reading, step.written.text, True)
+            left = self._left(step, reading)
             if left.finding.verdict is not Verdict.PASSED:
                 told = f"{account.finding.sentence}; but then {left.finding.sentence}"
                 return replace(left, finding=replace(left.finding, sentence=told))
         return account
+
+    def _left(self, step: Step, reading: Reading) -> Account:
+        return self._over_time(
+            reading.tense or Tense(Tenses.WITHIN),
+            lambda fresh: self._judge_once(step, reading, step.written.text, fresh),
+        )
 
     def _undone(self, step: Step) -> Account:
         """Undo; whatever goes wrong here is told, and must not keep other undos from running."""

@@ -29,6 +29,7 @@ from watchkeeper.meaning import (
     Tenses,
     TryInTurn,
     Undo,
+    parse_tense,
 )
 from watchkeeper.nouns import Named, filled, quotable
 from watchkeeper.services import Model
@@ -182,11 +183,15 @@ class Scenario:
     @property
     def doings(self) -> tuple[Step, ...]:
         """Every step that does something, those that are tried in turn one by one."""
+        return tuple(step for step in self.every_step if step.operation is not None)
+
+    @property
+    def every_step(self) -> tuple[Step, ...]:
+        """The steps, and those that a step tries in turn."""
         return tuple(
-            doing
+            each
             for step in self.steps
-            for doing in (step, *(attempt.step for attempt in step.attempts))
-            if doing.operation is not None
+            for each in (step, *(attempt.step for attempt in step.attempts))
         )
 
 
@@ -328,8 +333,11 @@ def _leaves(operation: Operation, named: Named) -> Iterator[tuple[str, str]]:
 
 
 def _left(system: System, operation: Operation, noun: str, text: str) -> Reading:
+    """ "up", or "up within 2 minutes" where it takes a while to come true."""
+    limit, _, length = text.partition(" within ")
     try:
-        return Reading(Subject(noun), parse_limit(text))
+        tense = parse_tense(f"within {length}") if length else None
+        return Reading(Subject(noun), parse_limit(limit), tense)
     except ValueError as error:
         raise PlanError(
             f'"{operation.name}" in {system.path.name} leaves {noun}: {error}'
@@ -631,7 +639,7 @@ def services_needed(scenarios: Iterable[Scenario], target: Target) -> frozenset[
     names: set[str] = set()
     unset: dict[str, None] = {}
     for scenario in scenarios:
-        for step in scenario.steps:
+        for step in scenario.every_step:
             for look in step.looks:
                 names.update(look.services)
                 unset.update(dict.fromkeys(target.unset(_data(look.question))))

@@ -6,6 +6,7 @@ These are the shapes of `services:` in targets/<system>.yml. Strings may hold `$
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -182,16 +183,22 @@ class Process(Service):
     """Exactly one process on this machine: the one whose number stands in `pid_file`.
 
     `command`: a part of its command line, by which it is recognised; a process that has another is
-    never touched. `start`: the argument list that starts it (no shell), in the folder `in`, with
-    the variables `environment` and its output appended to `output`.
+    never touched. `start`: the argument list that starts it (no shell), or one text that a shell
+    would split into it, so that one variable can hold it; in the folder `in`, with the variables
+    `environment` and its output appended to `output`.
     """
 
     pid_file: str
-    command: str
-    start: tuple[str, ...]
+    command: str = Field(min_length=1)
+    start: tuple[str, ...] = Field(min_length=1)
     in_: str
     environment: dict[str, SecretStr] = Field(default_factory=dict)
     output: str | None = None
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _split(cls, start: Any) -> Any:
+        return shlex.split(start) if isinstance(start, str) else start
 
 
 SERVICE_KINDS: dict[str, type[Service]] = {

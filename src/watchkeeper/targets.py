@@ -119,7 +119,8 @@ class OperationOptions(Model):
 
     `answer`: names for parts of what the system answered, as jq. `inverse`: the operation that
     undoes it. `touches`: of SQL, the list (or "that …") of which it changes exactly the rows, or
-    nothing. `leaves`: what must hold when it is done, figure by figure. `about`: for people.
+    nothing. `leaves`: what must hold when it is done, figure by figure ("up", "up within 2
+    minutes"). `about`: for people.
     """
 
     effect: Literal["changes", "destroys"]

@@ -71,7 +71,7 @@ def statuses(path: Path) -> list[str]:
 def test_exactly_what_was_selected(store: Path) -> None:
     """What was selected is changed, counted and named."""
     done = do(f"sqlite:///{store}", RESET, **EXACT)
-    assert done.value == {"changed": 2, "keys": [1, 2]}
+    assert done.value == {"changed": 2, "keys": [1, 2], "gone": []}
     assert done.source == f"{RESET} in store"
     assert statuses(store) == ["Pending", "Pending", "Sent", "Sent", "Sent"]
 
@@ -98,7 +98,7 @@ def test_anything_else_is_rolled_back(store: Path, statement: str, counts: str) 
 def test_removing_exactly(store: Path) -> None:
     """Rows that are removed count as changed."""
     done = do(f"sqlite:///{store}", "DELETE FROM requests WHERE status = 'Failed'", **EXACT)
-    assert done.value == {"changed": 2, "keys": [1, 2]}
+    assert done.value == {"changed": 2, "keys": [1, 2], "gone": [1, 2]}
     assert statuses(store) == ["Sent"] * 3
 
 
@@ -115,7 +115,8 @@ def test_exact_beside_a_live_writer(store: Path) -> None:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        assert do(f"sqlite:///{store}", RESET, **EXACT).value == {"changed": 2, "keys": [1, 2]}
+        done = do(f"sqlite:///{store}", RESET, **EXACT)
+        assert done.value == {"changed": 2, "keys": [1, 2], "gone": []}
     finally:
         stop.set()
         thread.join()
@@ -230,7 +231,7 @@ def test_postgresql_exactly(postgres: Postgres, rows: psycopg.Connection[Any]) -
     """On PostgreSQL too: exactly those selected, or nothing."""
     with pytest.raises(OperationFailed, match="2 rows were selected and 5 would"):
         do(postgres.url(), "UPDATE requests SET status = 'x'", **EXACT)
-    assert do(postgres.url(), RESET, **EXACT).value == {"changed": 2, "keys": [1, 2]}
+    assert do(postgres.url(), RESET, **EXACT).value == {"changed": 2, "keys": [1, 2], "gone": []}
     found = rows.execute("SELECT count(*) FROM requests WHERE status = 'Pending'").fetchone()
     assert found == (2,)
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from watchkeeper.errors import OperationFailed
+from pydantic import SecretStr
+
+from watchkeeper.errors import OperationFailed, OperationRefused
 from watchkeeper.looking.handles import Handles
 from watchkeeper.looking.reach import Reach
-from watchkeeper.services import Database
+from watchkeeper.services import Database, Web
 from watchkeeper.web_calls import Call, service_and_path
 
 if TYPE_CHECKING:
@@ -45,6 +47,26 @@ class ChangingHandles(Handles):
         """
         asked = asyncio.run_coroutine_threadsafe(self._call(verb, target, json), self._loop)
         return asked.result(self.deadline_s)
+
+    def key(self, name: str) -> str:
+        """The key that opens a web service: for handing it on, never for showing it."""
+        key = self._reach.service(name, Web).key
+        if key is None:
+            raise OperationRefused(f"{name} is not entered with a key; nothing was tried")
+        return key.value.get_secret_value()
+
+    def learn(self, secret: str) -> None:
+        """Keep `secret` out of every record; before it is used for the first time."""
+        self._reach.learn(secret)
+
+    def use_key(self, name: str, value: str) -> None:
+        """From now on this run enters a web service with the key `value`."""
+        self.learn(value)
+        service = self._reach.service(name, Web)
+        assert service.key is not None
+        fresh = service.key.model_copy(update={"value": SecretStr(value)})
+        renewed = service.model_copy(update={"key": fresh})
+        self._loop.call_soon_threadsafe(self._reach.renew, name, renewed)
 
     async def _call(self, verb: str, target: str, json: object) -> object:
         from watchkeeper.web import json_of, web_client  # noqa: PLC0415 - heavy

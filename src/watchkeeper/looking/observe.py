@@ -67,12 +67,13 @@ class Observer:
         probes: Mapping[str, Probe[Any]],
         looking: LookingLoop,
         clock: Clock,
+        learn: Callable[[str], object] = lambda secret: None,
     ) -> None:
         self.target = target
         self.clock = clock
         self._probes = probes
         self._looking = looking
-        self._reach = Reach(services, clock)
+        self._reach = Reach(services, clock, learn)
         self._services = services
         self._asked: dict[str, _Asked] = {}
         self._turns = _Turns(services)
@@ -156,6 +157,10 @@ class Observer:
         """
         futures.wait([asked.answer for asked in self._asked.values()])
         self._asked.clear()
+
+    def as_given(self) -> None:
+        """Use the credentials of the beginning again; see Reach."""
+        self._reach.as_given()
 
     def run(self, work: Callable[[Reach], Any]) -> Any:
         """The result of what `work` makes of this target's reach, on the loop."""

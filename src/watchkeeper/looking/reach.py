@@ -35,12 +35,20 @@ class Probe(Protocol[Q]):
 class Reach:
     """One target's services and connections, for the length of a run.
 
-    Lives on one event loop. What `resource` makes is made once and closed by `close`.
+    Lives on one event loop. What `resource` makes is made once and closed by `close`. `learn` is
+    told each secret that comes up during the run, so that no record shows it.
     """
 
-    def __init__(self, services: Mapping[str, Service], clock: Clock) -> None:
-        self._services = services
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        clock: Clock,
+        learn: Callable[[str], object] = lambda secret: None,
+    ) -> None:
+        self._given = services
+        self._services = dict(services)
         self.clock = clock
+        self.learn = learn
         self._resources: dict[Hashable, asyncio.Task[Any]] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
 
@@ -50,6 +58,17 @@ class Reach:
         if not isinstance(found, kind):
             raise ConfigurationError(f'there is no {kind.__name__.lower()} service "{name}"')
         return found
+
+    def renew(self, name: str, service: Service) -> None:
+        """From now on enter `name` as `service` says: what opened its door was changed."""
+        self._services[name] = service
+        self.forget(("web client", name))
+
+    def as_given(self) -> None:
+        """Enter every service as at the beginning: a replica that was reset has its old keys."""
+        for name, service in self._given.items():
+            if self._services[name] is not service:
+                self.renew(name, service)
 
     async def resource(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from watchkeeper.meaning import JUDGEMENTS, Operate, Undo
+from watchkeeper.meaning import JUDGEMENTS, Operate, Report, Undo
 from watchkeeper.plan import Scenario, Step
 from watchkeeper.verdicts import Finding, Verdict, worst
 
@@ -93,6 +93,12 @@ def _proving(scenario: Scenario) -> Iterable[Step]:
             continue
         if isinstance(step.meaning, (Operate, *JUDGEMENTS)):
             yield step
+
+
+def only_reports(scenario: Scenario) -> bool:
+    """Whether it keeps no limit at all, but shows figures."""
+    judging = [step.meaning for step in scenario.steps if isinstance(step.meaning, JUDGEMENTS)]
+    return all(isinstance(meaning, Report) for meaning in judging)
 
 
 def checks_of(scenario: Scenario) -> tuple[Check, ...]:

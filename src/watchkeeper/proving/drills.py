@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from watchkeeper.errors import ConfigurationError, Place
 from watchkeeper.plan import Scenario
-from watchkeeper.proving.checks import Check, Whose
+from watchkeeper.proving.checks import Check, Whose, checks_of, only_reports
 from watchkeeper.services import Duration, Model
 from watchkeeper.units import duration_s
 from watchkeeper.verdicts import Verdict
@@ -24,9 +24,13 @@ _TOP = ("system", "whose", "drills")
 
 
 class _Expected(Model):
-    """How a check must go red. Unknown and blocked are no proof, so they are no words for it."""
+    """How a check must go red.
 
-    verdict: Literal["failed", "degraded"]
+    Blocked is no proof, so it is no word for it; unknown is one only for what merely reports, which
+    nothing but a failing question can redden.
+    """
+
+    verdict: Literal["failed", "degraded", "unknown"]
     says: Annotated[str, Field(min_length=1)]
 
 
@@ -127,12 +131,25 @@ class Drills:
         return replace(self, drills=(*self.drills, *neighbours))
 
     def check_owners(self, scenarios: Iterable[Scenario]) -> None:
-        """Raises ConfigurationError where `whose` leaves open which id a sentence proves."""
+        """Raises ConfigurationError where `whose` leaves open which id a sentence proves, and where
+        unknown is to prove what judges a limit.
+        """
         node = read_yaml(self.path)
+        judging: set[Check] = set()
         for scenario in scenarios:
             wrong = self.whose.problem(scenario)
             if wrong is not None:
                 raise ConfigurationError(wrong[1], place=node.place("whose", wrong[0]))
+            if not only_reports(scenario):
+                judging.update(checks_of(scenario))
+        for drill in self.drills:
+            for each in drill.red:
+                if each.verdict is Verdict.UNKNOWN and each.check in judging:
+                    raise ConfigurationError(
+                        f'"{each.check}" judges a limit, so that it is unknown proves nothing',
+                        place=drill.place,
+                        hint='write it under "also"',
+                    )
 
 
 def drills_path(root: Path, slug: str) -> Path:

@@ -80,6 +80,7 @@ class Stage:
         self._services = self._target.services(services_needed(self.scenarios, self._target))
         for secret in self._target.secrets(self._services):
             redactor.add(secret)
+        self._learn = redactor.add
         self._looking = LookingLoop()
         self._ready = False
 
@@ -104,6 +105,7 @@ class Stage:
                     observer.forget()
                     if not clean:
                         self._reset(turns)
+                        observer.as_given()
                         self._turn(turns)
                     clean = False
                     found.append((scenario, _performed(scenario, observer, hands)))
@@ -142,7 +144,9 @@ class Stage:
         """Eyes and hands that know nothing of the fault before: no answer, session or refusal."""
         clock = DrillClock(replica=self.replica)
         services = {name: _hurried(each, deadline_s) for name, each in self._services.items()}
-        observer = Observer(self._target, services, PROBES, self._looking, clock)
+        observer = Observer(
+            self._target, services, PROBES, self._looking, clock, self._learn
+        )
         if not self._ready:
             steps = (step for scenario in self.scenarios for step in scenario.steps)
             observer.make_ready(look for step in steps for look in step.looks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
 import re
 import signal
 import sys
@@ -18,14 +17,13 @@ from _pytest.junitxml import xml_key
 from watchkeeper.deciding.census import Entry
 from watchkeeper.deciding.gate import EXIT_CONFIGURATION
 from watchkeeper.deciding.waivers import Waivers, load
-from watchkeeper.errors import ConfigurationError, WatchkeeperError
+from watchkeeper.errors import WatchkeeperError
 from watchkeeper.plan import Scenario
 from watchkeeper.pytest_plugin import allure_bridge
 from watchkeeper.pytest_plugin.account import Account, Asked, run_folder
 from watchkeeper.pytest_plugin.collecting import PLAN
 from watchkeeper.pytest_plugin.narrowing import narrowed
-from watchkeeper.pytest_plugin.options import Options
-from watchkeeper.pytest_plugin.printing import plan_text
+from watchkeeper.pytest_plugin.reviewing import needs_reading, refuse_unreviewed, reviewed
 from watchkeeper.pytest_plugin.state import (
     ACCOUNT,
     LEDGER,
@@ -47,7 +45,6 @@ from watchkeeper.pytest_plugin.workers import (
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Canary
 from watchkeeper.recording.run import CheckRecord
-from watchkeeper.targets import REPLICA
 from watchkeeper.telling.summary import tell
 
 OUR_XML = pytest.StashKey[Path]()
@@ -55,8 +52,6 @@ OUR_XML = pytest.StashKey[Path]()
 PLANNED = pytest.StashKey[bool]()
 SIGTERM_HEARD = pytest.StashKey[bool]()
 FEATURE = ".feature"
-DIGEST_LENGTH = 12
-"""Characters of a plan's digest: enough that no other plan has it by chance."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,14 +73,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if len(selected) == len(session.items):
         our_own_words(config)
     watch = config.stash[WATCH]
-    if watch.options.plan:
-        _print_plan(selected, watch.options)
-        session.items.clear()
-        config.stash[PLANNED] = True
-        return
     _interrupt_on_sigterm(config)
     try:
-        _begin(config, watch, selected)
+        if watch.options.plan:
+            _print_plan(watch, selected)
+            session.items.clear()
+            config.stash[PLANNED] = True
+        else:
+            _begin(config, watch, selected)
     except WatchkeeperError as error:
         _end(config)
         if not is_worker(config):
@@ -108,19 +103,12 @@ def project_taken_for_reports(config: pytest.Config) -> str:
     return f"pytest took {reports} for the project\n    write --reports={reports}"
 
 
-def _print_plan(selected: Sequence[tuple[str, Scenario]], options: Options) -> None:
-    text = plan_text([scenario for _, scenario in selected], options)
-    print(text)
-    print(f"digest: {digest_of(selected, options)}")
-
-
-def digest_of(selected: Sequence[tuple[str, Scenario]], options: Options) -> str:
-    """What a reviewed plan is known by: the same sentences, questions, orders and target."""
-    text = plan_text([scenario for _, scenario in selected], options)
-    for _, scenario in selected:
-        for step in scenario.steps:
-            text += f"\n{step.written.keyword} {step.written.text} {step.meaning!r}"
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+def _print_plan(watch: Watch, selected: Sequence[tuple[str, Scenario]]) -> None:
+    scenarios = [scenario for _, scenario in selected]
+    if needs_reading(scenarios, watch.options):
+        watch.begin(selected)
+    text, digest = reviewed(scenarios, watch)
+    print(f"{text}\ndigest: {digest}")
 
 
 def our_own_words(config: pytest.Config) -> None:
@@ -142,25 +130,16 @@ def our_own_words(config: pytest.Config) -> None:
 
 
 def _begin(config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]) -> None:
-    _refuse_unreviewed(watch.options, selected)
+    scenarios = [scenario for _, scenario in selected]
+    if not needs_reading(scenarios, watch.options) or not watch.options.digest:
+        refuse_unreviewed(scenarios, watch)  # before anything is looked at
     watch.begin(selected)
+    if needs_reading(scenarios, watch.options):
+        refuse_unreviewed(scenarios, watch)
     folder, ledger = _recording(config, watch, selected)
     watch.keep_ledger(ledger)
     gc.freeze()  # what was collected stays to the end; pytest's last search need not go through it
     config.stash[WRITER] = allure_bridge.install(config, folder / "allure-results", watch.redactor)
-
-
-def _refuse_unreviewed(options: Options, selected: Sequence[tuple[str, Scenario]]) -> None:
-    """Outside replicas nothing is destroyed without the digest of its plan."""
-    if options.target == REPLICA or options.allow != "destroys":
-        return
-    destroys = any(scenario.permission == "destroys" for _, scenario in selected)
-    if destroys and options.digest != digest_of(selected, options):
-        raise ConfigurationError(
-            f"this run destroys something at {options.target}, and "
-            + ("its plan is not the one of that --digest" if options.digest else "has no --digest"),
-            hint="read what the same command prints with --plan, then give its digest",
-        )
 
 
 def _interrupt_on_sigterm(config: pytest.Config) -> None:

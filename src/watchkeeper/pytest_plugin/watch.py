@@ -93,6 +93,10 @@ class Watch:
                 observer.target, observer, OPERATORS, ledger, self.options.allow
             )
 
+    def observer_of(self, system: System) -> Observer:
+        """The eyes of a system that this run has begun."""
+        return self._observers[system.slug]
+
     def left_out(self, node: str) -> str:
         """Why the scenario does not apply at this target; "" where it does."""
         scenario = self._scenarios[self._order[node]]
@@ -154,7 +158,9 @@ class Watch:
         services = target.services(services_needed(own, target))
         for secret in target.secrets(services):
             self.redactor.add(secret)
-        observer = Observer(target, services, PROBES, self._looking, self.clock)
+        observer = Observer(
+            target, services, PROBES, self._looking, self.clock, self.redactor.add
+        )
         observer.make_ready(
             look for scenario in own for step in scenario.steps for look in step.looks
         )

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from watchkeeper.performing import Account, Performance
 from watchkeeper.plan import Scenario
+from watchkeeper.recording.fingerprint import fingerprint
 from watchkeeper.recording.redaction import Redactor, clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, instant
 from watchkeeper.verdicts import Finding, Verdict
@@ -91,6 +92,7 @@ class Recorder:
             findings=findings,
             started=instant(ran.started),
             duration_s=round(ran.duration_s, 6),
+            fingerprint=fingerprint(scenario),
             node=ran.node,
             feature=scenario.feature,
             rule=scenario.rule,

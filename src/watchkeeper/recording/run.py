@@ -40,7 +40,9 @@ class CheckRecord:
     """One scenario, or one row of an outline, as it ended.
 
     `row` is "" outside outlines. `level` is P0 to P4. `waiver` is the waiver's sentence, or "".
-    `last_seen_red` is ISO 8601 UTC or "" where no run and no drill ever saw it red.
+    `last_seen_red` is ISO 8601 UTC or "" where no run and no drill ever saw it red; `red_by` is the
+    fault that a drill turned then, "" where it was a real run. `proven`: a drill has seen each of
+    its ids red as it is now; `unproven` says why not. `fingerprint` is of its sentences and looks.
     """
 
     ids: tuple[str, ...]
@@ -54,6 +56,10 @@ class CheckRecord:
     duration_s: float
     waiver: str = ""
     last_seen_red: str = ""
+    red_by: str = ""
+    proven: bool = False
+    unproven: str = ""
+    fingerprint: str = ""
     node: str = ""
     feature: str = ""
     rule: str = ""
@@ -104,6 +110,7 @@ class RunRecord:
     `selected` are the node ids the run was to execute; one without a check is missing.
     `partial` says in words why the run claims less than its profile, "" where it does not.
     `messages` are findings of the run itself: census, waivers, lint, a crashed worker.
+    `proof_required`: unproven checks count (--require-proof).
     `ledger_head` is the hash of the ledger's last record. `canaries` are the planted secrets as
     they came out of each writer: redacted, or the run says so among its messages.
     """
@@ -119,6 +126,7 @@ class RunRecord:
     schema: str = SCHEMA
     partial: str = ""
     gate: str = ""
+    proof_required: bool = False
     messages: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     ledger_head: str = ""
@@ -146,6 +154,13 @@ class RunRecord:
         known["checks"] = tuple(CheckRecord.read(check) for check in data["checks"])
         known["counts"] = tuple(data.get("counts", {}).items())
         return cls(**known)
+
+    @property
+    def unproven(self) -> tuple[CheckRecord, ...]:
+        """The checks that no drill has seen red as they are now, but for those that do not apply
+        here."""
+        applies = (c for c in self.checks if c.verdict != Verdict.NOT_APPLICABLE.value)
+        return tuple(check for check in applies if not check.proven)
 
     def with_verdict(self, verdict: Verdict) -> tuple[CheckRecord, ...]:
         return tuple(check for check in self.checks if check.verdict == verdict.value)

@@ -22,12 +22,14 @@ from watchkeeper.units import duration_s
 
 Verb = Literal["start", "stop", "restart"]
 
+SETTLES_S = 0.3
+"""Seconds a program that writes no pid file must live to count as started."""
 WRITES_ITSELF_S = 2.0
-"""Seconds a program has to write its own pid file before it is written for it."""
+"""Seconds a program that went into the background has to write its own pid file."""
 
 _AGE_TOLERANCE_S = 2.0  # a program may write its number a little before its start is stamped
 _KILL_S = 5.0  # after SIGKILL a process is gone, or stuck in the kernel
-_POLL_S = 0.05
+_POLL_S = 0.02
 _TAIL = 300  # characters of the output's end that a failure quotes
 
 
@@ -177,20 +179,21 @@ def _start(name: str, service: Process) -> tuple[int, list[str]]:
     already = running(name, service)
     if already is not None:
         return already.pid, ["it was running already"]
-    started = _launch(name, service)
-    end = time.monotonic() + WRITES_ITSELF_S
-    while time.monotonic() < end:
+    Path(service.pid_file).unlink(missing_ok=True)  # it named nobody, and must not hide the new one
+    started, began = _launch(name, service), time.monotonic()
+    while time.monotonic() < began + WRITES_ITSELF_S:
         found = _named_by_now(name, service)
         if found is not None:
             return found.pid, []
-        if started.poll() not in (None, 0):  # 0: it went into the background
+        if started.poll() not in (None, 0):
             break
+        in_background = started.poll() == 0
+        if not in_background and time.monotonic() > began + SETTLES_S:
+            _require_recognised(name, service, started)
+            if _write_pid(Path(service.pid_file), started.pid):
+                return started.pid, ["its pid file was written for it"]
         time.sleep(_POLL_S)
-    if started.poll() is not None:
-        raise OperationFailed(f"{name} ended at once: exit {started.returncode}{_said(service)}")
-    _require_recognised(name, service, started)
-    _write_pid(Path(service.pid_file), started.pid)
-    return started.pid, ["its pid file was written for it"]
+    raise OperationFailed(f"{name} ended at once: exit {started.returncode}{_said(service)}")
 
 
 def _named_by_now(name: str, service: Process) -> psutil.Process | None:
@@ -244,10 +247,17 @@ def _require_recognised(name: str, service: Process, started: subprocess.Popen[b
         )
 
 
-def _write_pid(path: Path, pid: int) -> None:
+def _write_pid(path: Path, pid: int) -> bool:
+    """False where the program was faster: its own number is never replaced."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(f"{pid}\n", "ascii")
-    partial.replace(path)
+    try:
+        os.link(partial, path)  # unlike a rename, a link never replaces what is there
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink()
+    return True
 
 
 OPERATOR = ProcessOperator()
