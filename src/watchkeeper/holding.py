@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watchkeeper.meaning import Change, Changed, Contains, Extent
 from watchkeeper.observation import Observation, Row, Scalar, Table
@@ -130,6 +131,19 @@ def row_with(seen: Table, look: Look, key: Scalar) -> Row | None:
     """The row that has this key."""
     column = look.figure.options.key or ""
     return next((row for row in seen if row.get(column) == key), None)
+
+
+def only_row(look: Look, key: Scalar) -> Look:
+    """A look at the row with this key alone, in the whole of which `look` sees a part."""
+    options, column = look.figure.options, look.figure.options.key
+    if options.where is None:
+        return look
+    text = str(key).replace("'", "''")
+    sql = look.figure.probe == "sql"
+    where = f"{column} = '{text}'" if sql else f".{json.dumps(column)} == {json.dumps(key)}"
+    part = options.model_copy(update={"where": where, "one": look.figure.one})
+    named = f"{look.figure.name} with the {column} {key}"  # an answer is known by its figure's name
+    return replace(look, figure=replace(look.figure, name=named, options=part))
 
 
 def cut(table: Table) -> bool:

@@ -23,6 +23,7 @@ from watchkeeper.holding import (
     cut,
     held,
     one_new,
+    only_row,
     row_with,
 )
 from watchkeeper.limits import Beside, Limit
@@ -321,7 +322,8 @@ class Performance:
             if not seen.rows:
                 return Verdict.NOT_RUN, "there is no row to try it on"
             key = seen.rows[0].get(look.figure.options.key or "")
-            self._memory.rows[f"that {look.figure.one}"] = (look, key)
+            # What is done to it may take it out of the list that it was picked from.
+            self._memory.rows[f"that {look.figure.one}"] = (only_row(look, key), key)
             return Verdict.PASSED, f"{look.figure.options.key} {key} is picked"
 
         return [self._with_list(step, False, judge)]

@@ -252,7 +252,7 @@ def services_in(question: Model) -> tuple[str, ...]:
     named: list[str] = []
     for key in ("get", "head", "post", "put", "patch", "delete"):
         value = fields.get(key)
-        if isinstance(value, str):
+        if isinstance(value, str) and "in_place_of" not in fields:  # there, a file is put
             named.append(value.partition(" ")[0])
     for key in ("in_", "log"):
         value = fields.get(key)

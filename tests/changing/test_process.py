@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from watchkeeper.changing.operator import Done
-from watchkeeper.changing.operators.process import OPERATOR, Order
+from watchkeeper.changing.operators.process import OPERATOR, WRITES_ITSELF_S, Order
 from watchkeeper.clock import Clock
 from watchkeeper.errors import OperationFailed, OperationRefused
 from watchkeeper.looking.reach import Reach
@@ -25,6 +25,9 @@ SERVER = """
 import os, pathlib, signal, subprocess, sys, time
 if "stubborn" in sys.argv: signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "writes" in sys.argv: pathlib.Path("server.pid").write_text(str(os.getpid()))
+if "late" in sys.argv:
+    time.sleep(0.5)
+    pathlib.Path("server.pid").write_text(str(os.getpid()))
 if "fails" in sys.argv: sys.exit("no such setting")
 if "forks" in sys.argv: subprocess.Popen(["sleep", "48.1"])
 print(os.environ.get("COLOUR"), flush=True)
@@ -95,9 +98,29 @@ def test_pid_file_is_written_for_it(bench: Bench) -> None:
     """A program that writes no pid file gets one, and can be stopped by it."""
     done = bench.do("start")
     assert done.note == "its pid file was written for it"
+    assert done.duration_s < WRITES_ITSELF_S
     assert alive(bench.pid)
     bench.do("stop")
     assert not alive(bench.pid)
+
+
+def test_a_late_number_of_its_own(bench: Bench) -> None:
+    """A program that writes its number late finds the same one there, and a stale one is gone."""
+    bench.pid_file.write_text("4194304")
+    done = bench.do("start", "late")
+    assert done.value == {"pid": bench.pid}
+    time.sleep(0.6)
+    assert [process.pid for process in bench.mine()] == [bench.pid]
+
+
+def test_start_as_one_text() -> None:
+    """What starts it may be one text, as a variable holds it, split as a shell would."""
+    service = {"pid file": "p", "command": "x", "start": "sleep '4 8' --in a\\ b", "in": "/"}
+    assert Process.model_validate(service).start == ("sleep", "4 8", "--in", "a b")
+    with pytest.raises(ValidationError, match="No closing quotation"):
+        Process.model_validate({**service, "start": "sleep '48"})
+    with pytest.raises(ValidationError, match="start"):
+        Process.model_validate({**service, "start": ""})
 
 
 def test_twice(bench: Bench) -> None:

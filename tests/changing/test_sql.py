@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.postgres import PASSWORD, Postgres, running_postgres
+from watchkeeper.changing.database import WritableDatabase
 from watchkeeper.changing.operator import Done
 from watchkeeper.changing.operators import OPERATORS, ORDERS, python, script, sql
 from watchkeeper.clock import Clock
@@ -138,6 +140,20 @@ def test_locked_and_missing(store: Path, tmp_path: Path) -> None:
     with pytest.raises(OperationRefused):
         do(f"sqlite:///{tmp_path}/none.db", RESET)
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_lock_is_waited_for_shortly(store: Path) -> None:
+    """A writer that does not end is told after the wait for locks, not near the deadline."""
+    database = WritableDatabase(f"sqlite:///{store}", "store", deadline_s=60.0, busy_s=0.2)
+    began = time.monotonic()
+    with closing(sqlite3.connect(store, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with (
+            pytest.raises(OperationRefused, match="locked; nothing was tried"),
+            database.transaction(),
+        ):
+            pass
+    assert 0.2 <= time.monotonic() - began < 3.0
 
 
 def test_orders_are_checked() -> None:

@@ -77,7 +77,7 @@ def test_a_drill_is_read(tmp_path: Path) -> None:
         ("MM-DAY-2", "MM-DAY-3", 6, 'did you mean "MM-DAY-2"?'),
         ("Radarr:", "Radar:", 5, 'has no row "Radar"; it has: Radarr, Sonarr'),
         ("MM-DAY-4, Radarr", "MM-DYA-4", 5, 'no scenario carries "MM-DYA-4"'),
-        ("verdict: failed", "verdict: unknown", 5, "failed"),
+        ("verdict: failed", "verdict: blocked", 5, "failed"),
         ("verdict: failed", "verdict: faild", 5, "failed"),
         ("says: was down", 'says: ""', 5, "says"),
         (", says: was down", "", 5, "says"),

@@ -73,7 +73,7 @@ def test_the_index_is_only_a_short_cut(tmp_path: Path) -> None:
     first = history.runs(tmp_path)
     assert history.runs(tmp_path) == first
     index = tmp_path / history.INDEX
-    for content in ("", "[]", "{}", '{"schema": "watchkeeper/history/1", "runs": [], "red": 3}'):
+    for content in ("", "[]", "{}", '{"schema": "watchkeeper/history/2", "runs": [], "red": 3}'):
         index.write_text(content)
         assert history.runs(tmp_path) == first
     index.unlink()

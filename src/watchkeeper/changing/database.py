@@ -26,12 +26,20 @@ from watchkeeper.errors import (
 _STEPS_BETWEEN_CHECKS = 100_000  # about a millisecond of work between two looks at the clock
 _LOCK_SHARE = 0.8  # of the deadline is waited for a lock, so that "locked" can still be said
 
+BUSY_S = 5.0
+"""How long a SQLite database may be locked by another writer, in seconds: what the applications of
+these databases allow themselves (PRAGMA busy_timeout = 5000). An operation has a deadline of a
+minute; waiting for most of it would tell nobody sooner that another writer does not end."""
+
 
 class WritableDatabase:
-    """One database service, entered for one change. `deadline_s`: when its statements are ended."""
+    """One database service, entered for one change.
 
-    def __init__(self, url: str, name: str, *, deadline_s: float) -> None:
-        self._name, self._deadline_s = name, deadline_s
+    `deadline_s`: when its statements are ended. `busy_s`: how long SQLite waits for a lock.
+    """
+
+    def __init__(self, url: str, name: str, *, deadline_s: float, busy_s: float = BUSY_S) -> None:
+        self._name, self._deadline_s, self._busy_s = name, deadline_s, busy_s
         try:
             self._url = make_url(url)
         except ArgumentError:
@@ -116,7 +124,7 @@ class WritableDatabase:
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=rw",  # rw: a missing file is not made
             uri=True,
-            timeout=self._deadline_s * _LOCK_SHARE,
+            timeout=min(self._busy_s, self._deadline_s * _LOCK_SHARE),
             check_same_thread=False,
             isolation_level=None,  # the driver would begin and commit by itself
         )

@@ -73,12 +73,14 @@ class Vote:
     """How one check votes.
 
     `cause`: the verdict of what blocks it; None where that is not known. `check` names it.
+    `unproven`: nobody has seen it red, and that is to count.
     """
 
     level: Level
     verdict: Verdict
     cause: Verdict | None = None
     check: str = ""
+    unproven: bool = False
 
     @property
     def effect(self) -> Effect:
@@ -163,7 +165,12 @@ def _lacking(counting: Sequence[Vote], missing: Sequence[str], gate: Level) -> l
     reasons = []
     if missing:
         reasons.append(f"{_checks(len(missing))} of the profile did not run{_names(missing)}")
-    if all(vote.effect is Effect.NONE for vote in counting):
+    voting = [vote for vote in counting if vote.effect is not Effect.NONE]
+    unproven = [vote.check for vote in voting if vote.unproven]
+    if unproven:
+        are = "is" if len(unproven) == 1 else "are"
+        reasons.append(f"{_checks(len(unproven))} {are} unproven{_names(unproven)}")
+    if not voting:
         reasons.append(f"no check of {_levels(gate)} has a vote, and nothing run is never go")
     return reasons
 

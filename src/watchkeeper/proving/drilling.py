@@ -30,7 +30,8 @@ class Outcome:
     """How a drill ended. `started` is UTC.
 
     `proven`: the checks that went red as told. `reddened`: all that did not stay good, but for
-    those that were not before. `complaints`: what should have been otherwise, in sentences.
+    those that were not before. `complaints`: what should have been otherwise, in sentences;
+    `wrong`: the checks that they are about.
     """
 
     drill: Drill
@@ -40,6 +41,7 @@ class Outcome:
     unsteady: tuple[Unsteady, ...]
     started: datetime
     duration_s: float
+    wrong: tuple[Check, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -60,10 +62,12 @@ class Drilling:
         started, began = datetime.now(UTC), time.monotonic()
         drill = drill.among(self.checks)
         unsteady: tuple[Unsteady, ...] = ()
+        wrong: tuple[Check, ...] = ()
         try:
             baseline = self._before()
             stand, unsteady = self._settled(drill, baseline)
             complaints = wrong_of(drill, baseline, stand)
+            wrong = tuple(each.check for each in _wrong(drill, baseline, stand))
             proven = tuple(e.check for e in drill.red if _reddened(e, baseline, stand))
             reddened = {
                 check: standing
@@ -73,7 +77,7 @@ class Drilling:
         except (NotSo, ConfigurationError) as error:
             proven, reddened, complaints = (), {}, (str(error),)
         took_s = time.monotonic() - began
-        return Outcome(drill, proven, reddened, complaints, unsteady, started, took_s)
+        return Outcome(drill, proven, reddened, complaints, unsteady, started, took_s, wrong)
 
     def _before(self) -> Stand:
         """How the checks stand without a fault, each looked at again where it is not good."""

@@ -33,12 +33,16 @@ OWNER = "owner.json"
 
 @dataclass(frozen=True)
 class Dial:
-    """What a replica can be told to do wrong. `red`: the checks it is meant to redden."""
+    """What a replica can be told to do wrong. `red`: the checks it is meant to redden.
+
+    `follows`: it spoils what an operation leaves, at the latest when it is asked whether it is on.
+    """
 
     name: str
     about: str
     red: tuple[str, ...]
     on: bool
+    follows: bool = False
 
 
 class Replica:
@@ -61,7 +65,13 @@ class Replica:
     def dials(self) -> tuple[Dial, ...]:
         answer = self._control.get("/dials").raise_for_status().json()
         return tuple(
-            Dial(each["name"], each["about"], tuple(each.get("red", ())), bool(each["on"]))
+            Dial(
+                each["name"],
+                each["about"],
+                tuple(each.get("red", ())),
+                bool(each["on"]),
+                bool(each.get("follows")),
+            )
             for each in answer
         )
 

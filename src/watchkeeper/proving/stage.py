@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 from watchkeeper.changing.operate import Hands
+from watchkeeper.changing.operator import Done
 from watchkeeper.changing.operators import OPERATORS
 from watchkeeper.clock import Clock
 from watchkeeper.errors import ConfigurationError
@@ -81,6 +84,7 @@ class Stage:
         for secret in self._target.secrets(self._services):
             redactor.add(secret)
         self._learn = redactor.add
+        self._following = frozenset(dial.name for dial in replica.dials() if dial.follows)
         self._looking = LookingLoop()
         self._ready = False
 
@@ -96,7 +100,7 @@ class Stage:
         found: list[tuple[Scenario, tuple[Finding, ...]]] = []
         try:
             self._turn(turns)
-            with self._observing(deadline_s) as (observer, hands):
+            with self._observing(turns, deadline_s) as (observer, hands):
                 lookers = [each for each in scenarios if each.only_looks]
                 observer.ahead(look for each in lookers for look in each.looks_ahead)
                 found += [(each, _performed(each, observer, hands)) for each in lookers]
@@ -139,8 +143,16 @@ class Stage:
             time.sleep(GLANCE_S)
         return False
 
+    def _follow(self, turns: Iterable[str]) -> None:
+        """Let the dials that spoil what an operation leaves do so before anybody looks at it."""
+        for name in turns:
+            if name in self._following and not self._comes_to(name, on=True):
+                raise NotSo(f'the replica was told "{name}", and did not follow what was done')
+
     @contextmanager
-    def _observing(self, deadline_s: float) -> Iterator[tuple[Observer, Hands]]:
+    def _observing(
+        self, turns: Sequence[str], deadline_s: float
+    ) -> Iterator[tuple[Observer, Hands]]:
         """Eyes and hands that know nothing of the fault before: no answer, session or refusal."""
         clock = DrillClock(replica=self.replica)
         services = {name: _hurried(each, deadline_s) for name, each in self._services.items()}
@@ -152,11 +164,25 @@ class Stage:
             observer.make_ready(look for step in steps for look in step.looks)
             self._ready = True
         try:
-            yield observer, Hands(self._target, observer, OPERATORS, self._ledger, "destroys")
+            hands = _FollowedHands(self._target, observer, OPERATORS, self._ledger, "destroys")
+            hands.follow = partial(self._follow, turns)
+            yield observer, hands
         finally:
             observer.close()
             if clock.moved:
                 self.replica.move_clock(0)
+
+
+class _FollowedHands(Hands):
+    """Hands after which the replica may spoil what they left."""
+
+    follow: Callable[[], None]
+
+    def operate(self, *arguments: Any, **named: Any) -> Done:
+        try:
+            return super().operate(*arguments, **named)
+        finally:
+            self.follow()
 
 
 def _in_haste(scenario: Scenario) -> Scenario:

@@ -17,6 +17,7 @@ from watchkeeper.pytest_plugin.allure_bridge import RedactingWriter
 from watchkeeper.pytest_plugin.options import Options
 from watchkeeper.recording import history, unended
 from watchkeeper.recording.ledger import Ledger
+from watchkeeper.recording.proof import Known
 from watchkeeper.recording.redaction import Canary, Redactor, clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord, instant
 from watchkeeper.telling import junit
@@ -96,6 +97,7 @@ class Account:
         self._full = ""
         cut_off = unended.close_dead(options.reports)
         self._past = history.runs(options.reports)
+        self._proven = Known.of(options.reports)
         try:
             unended.begin(folder)
             self.ledger = Ledger.open(folder / "ledger.jsonl", redactor)
@@ -104,7 +106,7 @@ class Account:
             )
         except OSError as error:
             raise _unwritable(folder, error) from error
-        for told in cut_off:
+        for told in (*cut_off, self._proven.problem):
             self.say(told)
 
     def know(self, suite: Iterable[census.Entry], known: Iterable[tuple[str, str]]) -> None:
@@ -120,9 +122,9 @@ class Account:
         self._write(self._record("running", 0))
 
     def say(self, message: str) -> None:
-        """A finding about the run itself; the same one is said once."""
+        """A finding about the run itself; the same one is said once, and "" never."""
         told = self._redactor.text(clean(message))
-        if told not in self._messages:
+        if told and told not in self._messages:
             self._messages.append(told)
 
     def fail(self, reason: str) -> None:
@@ -141,10 +143,8 @@ class Account:
             check.ids, check.row, Verdict(check.verdict), self.started.date()
         )
         self._applied.append(applied)
-        red = self._past.red.get(history.key(check), "")
-        if check.verdict == Verdict.FAILED.value:
-            red = check.started
-        check = replace(check, last_seen_red=red, waiver=applied.sentence)
+        check = self._proven.told_of(check, self._past.red.get(history.key(check), ""))
+        check = replace(check, waiver=applied.sentence)
         self._checks[check.node] = check
         worst = check.worst_finding
         self._note(
@@ -160,7 +160,7 @@ class Account:
 
     def decide(self) -> Decision:
         return decide(
-            [_vote(check) for check in self._checks.values()],
+            [_vote(check, self._options.require_proof) for check in self._checks.values()],
             Level(self._options.gate),
             interrupted=self.interrupted,
             configuration_error=self.broken,
@@ -244,6 +244,7 @@ class Account:
             checks=checks,
             partial=self._census().partial,
             gate=self._options.gate,
+            proof_required=self._options.require_proof,
             messages=tuple(self._messages),
             missing=() if verdict == "running" else self._missing(),
             ledger_head=self.ledger.head,
@@ -273,9 +274,14 @@ class Account:
             self.canary.feed("allure", lambda text: came_out(writer.canary(text, "canary.txt")))
 
 
-def _vote(check: CheckRecord) -> Vote:
-    verdict = Verdict.WAIVED if check.waiver else Verdict(check.verdict)
-    return Vote(Level(check.level), verdict, _cause(check.worst_finding), " ".join(check.ids))
+def _vote(check: CheckRecord, require_proof: bool) -> Vote:
+    return Vote(
+        Level(check.level),
+        Verdict.WAIVED if check.waiver else Verdict(check.verdict),
+        _cause(check.worst_finding),
+        " ".join(check.ids),
+        unproven=require_proof and not check.proven,
+    )
 
 
 def _cause(finding: FindingRecord | None) -> Verdict | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,7 @@ from watchkeeper.plan import Scenario
 from watchkeeper.proving.checks import Check
 from watchkeeper.proving.drilling import Drilling
 from watchkeeper.proving.drills import Drill, Drills, drills_path, load_drills
-from watchkeeper.proving.proof import (
-    DrillRecord,
-    Proof,
-    drill_record,
-    proof_of,
-    publish,
-    record,
-    slowest,
-)
+from watchkeeper.proving.proof import About, about, proof_of, record
 from watchkeeper.proving.replicas import clean_up, start_replica
 from watchkeeper.proving.stage import Stage
 from watchkeeper.pytest_plugin import bdd_internals
@@ -34,10 +28,16 @@ from watchkeeper.pytest_plugin.watch import WATCH, Watch
 from watchkeeper.pytest_plugin.workers import FOLDER, RUN_FOLDER
 from watchkeeper.recording.evidence import Recorder
 from watchkeeper.recording.ledger import Ledger
+from watchkeeper.recording.proof import NAME, DrillRecord, Proof, publish
+from watchkeeper.recording.redaction import clean
+from watchkeeper.recording.run import instant
 from watchkeeper.targets import REPLICA, System
+from watchkeeper.telling.drilled import tell
+from watchkeeper.telling.report import make_drill_report, make_index
 from watchkeeper.yaml_file import nearest
 
-SHOWN_SLOWEST = 3
+DRILL = "drill/"
+"""How the names of drills begin, where pytest's other items have the path of a file."""
 CHECKS = "watchkeeper_drilled"
 """The key under which a worker tells the leading process which checks it drilled."""
 
@@ -69,6 +69,7 @@ class _Prepared:
     drills: Drills
     stage: Stage
     drilling: Drilling
+    about: Mapping[Check, About]
 
 
 class DrillItem(pytest.Item):
@@ -137,7 +138,7 @@ class _Drilled:
                 names.add(drill.fault)
                 if wanted and drill.fault not in wanted:
                     continue
-                node = f"drill/{slug}::{drill.fault}"
+                node = f"{DRILL}{slug}::{drill.fault}"
                 item: DrillItem = DrillItem.from_parent(session, name=drill.fault, nodeid=node)
                 item.drill, item.prepared = drill, prepared
                 yield item
@@ -158,7 +159,7 @@ class _Drilled:
         except BaseException:
             replica.close()
             raise
-        prepared = _Prepared(drills, stage, Drilling(stage, drills.whose))
+        prepared = _Prepared(drills, stage, Drilling(stage, drills.whose), about(scenarios))
         self._prepared.append(prepared)
         return prepared
 
@@ -181,7 +182,8 @@ class _Drilled:
         report = yield
         if call.when == "call" and isinstance(item, DrillItem) and OUTCOME in item.stash:
             # xdist sends a report's plain data to the leading process, and nothing else.
-            checks = [(check.id, check.row) for check in item.prepared.drilling.checks]
+            known = item.prepared.about
+            checks = [(asdict(each), asdict(known[each])) for each in item.prepared.drilling.checks]
             report.watchkeeper_drill = asdict(item.stash[OUTCOME])  # type: ignore[attr-defined]
             report.watchkeeper_checks = checks  # type: ignore[attr-defined]
         return report
@@ -198,19 +200,33 @@ DRILL_FOLDER = pytest.StashKey[Path]()
 
 
 class _DrillLeader:
-    """The process that hears of every drill and writes what they prove."""
+    """The process that hears of every drill, and writes and tells what they prove."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._records: list[DrillRecord] = []
-        self._checks: dict[Check, None] = {}
+        self._records: dict[str, DrillRecord] = {}
+        self._checks: dict[Check, About] = {}
         self._proof: Proof | None = None
+        self._page: Path | None = None
+        self._unwritten = ""
+        self._started = datetime.now(UTC)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "watchkeeper_drill", None)
         if data is not None:
-            self._records.append(drill_record(data))
-            self._checks.update(dict.fromkeys(Check(*each) for each in report.watchkeeper_checks))
+            self._records[report.nodeid] = DrillRecord.read(data)
+            for check, known in report.watchkeeper_checks:
+                self._checks[Check(**check)] = About(**known)
+        elif report.failed and report.nodeid.startswith(DRILL):
+            self._records.setdefault(report.nodeid, self._undrilled(report))
+
+    def _undrilled(self, report: pytest.TestReport) -> DrillRecord:
+        """A drill that came to no outcome: our own fault, or that of a worker that crashed."""
+        slug, _, fault = report.nodeid.removeprefix(DRILL).partition("::")
+        told = Recorder(self._config.stash[WATCH].redactor).text(report.longreprtext)
+        last = ([line for line in told.splitlines() if line.strip()] or ["no reason was left"])[-1]
+        complaint = f"it could not be drilled: {last.removeprefix('E ').strip()}"
+        return DrillRecord(slug.replace("-", " "), fault, (), (), ok=False, complaints=(complaint,))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -218,51 +234,42 @@ class _DrillLeader:
             return
         ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         cut_short = session.shouldstop or session.shouldfail or not ended
-        options = self._config.stash[WATCH].options
+        watch = self._config.stash[WATCH]
+        options = watch.options
         shared = self._config.stash.get(RUN_FOLDER, None)
         folder = shared.folder if shared is not None else self._config.stash[DRILL_FOLDER]
-        self._proof = proof_of(
+        proof = proof_of(
             folder.name,
-            sorted(self._records, key=lambda each: (each.system, each.fault)),
+            sorted(self._records.values(), key=lambda each: (each.system, each.fault)),
             sorted(self._checks),
             all_faults=not (
                 options.dials or cut_short or self._config.getoption("lf", default=False)
             ),
+            known=self._checks,
         )
-        publish(self._proof, folder, options.reports)
+        typed = " ".join(map(str, self._config.invocation_params.args))
+        self._proof = replace(
+            proof,
+            expression=watch.redactor.text(clean(typed)),
+            started=instant(self._started),
+            finished=instant(datetime.now(UTC)),
+        )
+        try:
+            publish(self._proof, folder, options.reports)
+            self._page = folder / NAME
+            if options.report == "html":
+                self._page = make_drill_report(folder, self._proof)
+                make_index(options.reports)
+        except OSError as error:
+            self._unwritten = f"{error.filename or folder} can't be written: {error.strerror}"
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        if not self._proof.ok and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED  # an unproven check is not as told
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self) -> None:
         if self._proof is not None:
-            for line in summary(self._proof):
-                terminalreporter.write_line(line)
-
-
-def summary(proof: Proof) -> Iterator[str]:
-    """What the drills came to, in lines for people."""
-    wrong = [drill for drill in proof.drills if not drill.ok]
-    yield (
-        f"{len(proof.drills)} faults × {len(proof.checks)} checks: "
-        + (f"{len(wrong)} faults not noticed as they should be" if wrong else "all as told")
-        + f"; {len(proof.checks) - len(proof.unproven)} checks proven"
-    )
-    for check in proof.unproven:
-        yield f"unproven: {check}: no fault turned it red"
-    for drill in proof.drills:
-        for each in drill.unsteady:
-            check = Check(each.id, each.row)
-            yield f"unsteady: {check} under {drill.fault}: first {each.verdict}, {each.sentence}"
-    hanging = [drill for drill in proof.drills if drill.hangs]
-    yield _time("faults", [drill for drill in proof.drills if not drill.hangs])
-    if hanging:
-        yield _time("faults that hang", hanging)
-
-
-def _time(what: str, drills: Sequence[DrillRecord]) -> str:
-    took = sum(drill.duration_s for drill in drills)
-    longest = ", ".join(
-        f"{each.fault} {each.duration_s:.1f} s" for each in slowest(drills, SHOWN_SLOWEST)
-    )
-    return f"time: {len(drills)} {what}: {took:.1f} s (longest: {longest})"
+            sys.stdout.flush()
+            tell(self._proof, self._page, (self._unwritten,))
 
 
 def known_checks(folder: Path) -> Iterator[Check]:

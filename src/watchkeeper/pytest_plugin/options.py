@@ -28,6 +28,7 @@ class Options:
     reports: Path
     digest: str
     drill: bool = False
+    require_proof: bool = False
 
     @classmethod
     def of(cls, config: pytest.Config) -> Options:
@@ -43,6 +44,7 @@ class Options:
             reports=config.rootpath / given.wk_reports,
             digest=given.wk_digest,
             drill=given.wk_drill,
+            require_proof=given.wk_require_proof,
         )
 
 
@@ -101,6 +103,12 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="turn each dial of the replica in turn and see that the right checks go red; "
         "with --dial only those",
+    )
+    group.addoption(
+        "--require-proof",
+        dest="wk_require_proof",
+        action="store_true",
+        help="a check that no drill has seen red makes the run incomplete",
     )
     group.addoption(
         "--no-lookahead",

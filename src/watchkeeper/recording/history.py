@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from watchkeeper.recording.proof import NAME, Proof
 from watchkeeper.recording.run import CheckRecord, RunRecord
 from watchkeeper.verdicts import Verdict
 
 LAST = 30  # runs that count; a month of daily ones
 LARGEST = 64 << 20  # bytes of a run.json worth reading; 1,000 checks take about 1 MB
-SCHEMA = "watchkeeper/history/1"
+SCHEMA = "watchkeeper/history/2"
 INDEX = "history.json"
 
 
@@ -43,18 +44,37 @@ class PastRun:
 
 
 @dataclass(frozen=True)
+class PastDrill:
+    """A drill run in short: of its checks how many are proven, of its drills how many as told."""
+
+    folder: str
+    expression: str
+    started: str
+    proven: int
+    checks: int
+    as_told: int
+    drills: int
+
+    @property
+    def ok(self) -> bool:
+        return (self.proven, self.as_told) == (self.checks, self.drills)
+
+
+@dataclass(frozen=True)
 class History:
     """The last runs, newest first.
 
     `broken` says of each run that could not be read why. `red` has the instant (ISO 8601 UTC) at
     which each check was last seen failed, by key, also in runs that are no longer among `runs`.
-    `older` are the folders of the runs before, newest first.
+    `older` are the folders of the runs before, newest first. `drills` are the drill runs that began
+    since the oldest of `runs`: they say what checks notice, and nothing of how the system is.
     """
 
     runs: tuple[PastRun, ...] = ()
     broken: tuple[str, ...] = ()
     red: Mapping[str, str] = field(default_factory=dict)
     older: tuple[str, ...] = ()
+    drills: tuple[PastDrill, ...] = ()
 
     def before(self, run: RunRecord) -> History:
         """What was known without `run` itself and what began after it, on the same target."""
@@ -91,25 +111,32 @@ def runs(reports: Path, last: int = LAST) -> History:
     Broken records are told, not raised; an index that can't be written is left out.
     """
     folders = _folders(reports / "runs")
-    indexed, red = _read_index(reports / INDEX)
+    indexed, drilled, red = _read_index(reports / INDEX)
     kept: dict[str, _Entry] = {}
-    broken = []
-    for name in folders[:last]:
+    drills: dict[str, PastDrill] = {}
+    broken: list[str] = []
+    left = iter(folders)
+    for name in left:
+        folder = reports / "runs" / name
         try:
-            kept[name] = _entry(reports / "runs" / name, indexed.get(name))
+            if _is_drill(folder):
+                drills[name] = drilled.get(name) or _drill(folder)
+            else:
+                kept[name] = _entry(folder, indexed.get(name))
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             broken.append(f"{name}: {_why(error)}")
+        if len(kept) + len(broken) == last:
+            break
     for name in sorted(kept):
         red |= {check: max(at, red.get(check, "")) for check, at in kept[name].red.items()}
-    if {name: entry.stamp for name, entry in kept.items()} != {
-        name: entry.stamp for name, entry in indexed.items()
-    }:
-        _write_index(reports / INDEX, kept, red)
+    if drills != drilled or _stamps(kept) != _stamps(indexed):
+        _write_index(reports / INDEX, kept, drills, red)
     return History(
         runs=tuple(entry.run for entry in kept.values()),
         broken=tuple(broken),
         red=red,
-        older=tuple(folders[last:]),
+        older=tuple(left),
+        drills=tuple(drills.values()),
     )
 
 
@@ -134,6 +161,28 @@ def _folders(folder: Path) -> list[str]:
         return sorted((each.name for each in os.scandir(folder) if each.is_dir()), reverse=True)
     except FileNotFoundError:
         return []
+
+
+def _stamps(entries: Mapping[str, _Entry]) -> dict[str, tuple[int, int]]:
+    return {name: entry.stamp for name, entry in entries.items()}
+
+
+def _is_drill(folder: Path) -> bool:
+    """Whether the folder is that of a drill run, which has a proof and no record."""
+    return not (folder / "run.json").exists() and (folder / NAME).exists()
+
+
+def _drill(folder: Path) -> PastDrill:
+    proof = Proof.read(folder / NAME)
+    return PastDrill(
+        folder=folder.name,
+        expression=proof.expression,
+        started=proof.started,
+        proven=len(proof.checks) - len(proof.unproven),
+        checks=len(proof.checks),
+        as_told=len(proof.drills) - len(proof.wrong),
+        drills=len(proof.drills),
+    )
 
 
 def _entry(folder: Path, indexed: _Entry | None) -> _Entry:
@@ -177,22 +226,26 @@ def _red(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield key(check), check.started
 
 
-def _read_index(path: Path) -> tuple[dict[str, _Entry], dict[str, str]]:
+def _read_index(path: Path) -> tuple[dict[str, _Entry], dict[str, PastDrill], dict[str, str]]:
     """The index, or nothing where it is missing, broken or another version's."""
     try:
         data = json.loads(path.read_text("utf-8"))
         if data["schema"] != SCHEMA:
-            return {}, {}
+            return {}, {}, {}
         entries = {name: _Entry.read(entry) for name, entry in data["runs"].items()}
-        return entries, {str(check): str(at) for check, at in data["red"].items()}
+        drills = {name: PastDrill(**drill) for name, drill in data["drills"].items()}
+        return entries, drills, {str(check): str(at) for check, at in data["red"].items()}
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        return {}, {}
+        return {}, {}, {}
 
 
-def _write_index(path: Path, kept: dict[str, _Entry], red: dict[str, str]) -> None:
+def _write_index(
+    path: Path, kept: dict[str, _Entry], drills: dict[str, PastDrill], red: dict[str, str]
+) -> None:
     data = {
         "schema": SCHEMA,
         "runs": {name: asdict(entry) for name, entry in kept.items()},
+        "drills": {name: asdict(drill) for name, drill in drills.items()},
         "red": red,
     }
     partly = path.with_suffix(f".{os.getpid()}.part")

@@ -1,4 +1,4 @@
-"""What has been seen red, when and by which fault: proof.json of a drill run, and of all of them."""
+"""What has been seen red, when and by which fault? proof.json of a drill run, and of all."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 
 from watchkeeper.recording.run import CheckRecord
 from watchkeeper.verdicts import Verdict
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 SCHEMA = "watchkeeper/proof/1"
 NAME = "proof.json"
@@ -86,6 +84,18 @@ class DrillRecord:
     hangs: bool = False
     also: tuple[MustRedden, ...] = ()
     wrong: tuple[Key, ...] = ()
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> DrillRecord:
+        """A record out of plain data, as a worker sends it; raises ValueError where it is none."""
+        return _drill_reader().validate_python(data)
+
+    @property
+    def speaks_of(self) -> tuple[Key, ...]:
+        """The checks that it is about, and those that did not stay as they were."""
+        expected = (*(each.key for each in self.must_redden), *(each.key for each in self.also))
+        stood = (*(each.key for each in self.reddened), *(each.key for each in self.unsteady))
+        return (*expected, *stood)
 
     @property
     def judged(self) -> bool:
@@ -195,18 +205,21 @@ class Proof:
 
 @cache
 def _reader() -> TypeAdapter[Proof]:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - a run without proof does not pay for it
-
     return TypeAdapter(Proof)
+
+
+@cache
+def _drill_reader() -> TypeAdapter[DrillRecord]:
+    return TypeAdapter(DrillRecord)
 
 
 def _first(error: ValueError) -> str:
     """The first complaint of pydantic's: "checks.0.proven: Input should be a valid boolean"."""
-    found = getattr(error, "errors", list)()
-    if not found:
+    if not isinstance(error, ValidationError):
         return str(error).splitlines()[0]
-    where = ".".join(map(str, found[0]["loc"]))
-    return f"{where}: {found[0]['msg']}" if where else str(found[0]["msg"])
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def publish(proof: Proof, folder: Path, reports: Path) -> Proof:
@@ -228,6 +241,9 @@ def publish(proof: Proof, folder: Path, reports: Path) -> Proof:
 def slowest(drills: Collection[DrillRecord], count: int) -> tuple[DrillRecord, ...]:
     """Where the time went, longest first."""
     return tuple(sorted(drills, key=lambda drill: drill.duration_s, reverse=True)[:count])
+
+
+_NOTHING = CheckProof("", "", proven=False)
 
 
 @dataclass(frozen=True)
@@ -261,7 +277,7 @@ class Known:
             last_failed = check.started
         keys = [(each, check.row) for each in check.ids]
         proofs = [self.checks[key] for key in keys if key in self.checks]
-        drilled = max(proofs, key=lambda each: each.last_seen_red, default=CheckProof("", "", False))
+        drilled = max(proofs, key=lambda each: each.last_seen_red, default=_NOTHING)
         by_fault = drilled.last_seen_red > last_failed
         why = self._why(check, keys)
         return replace(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from watchkeeper.recording.history import History, PastRun
-from watchkeeper.telling.page import badge, document, text, when
+from watchkeeper.recording.history import History, PastDrill, PastRun
+from watchkeeper.telling.html import badge, document, text, when
 from watchkeeper.verdicts import Verdict
 
 _KINDS = {"go": Verdict.PASSED, "no-go": Verdict.FAILED, "running": Verdict.NOT_RUN}
@@ -21,6 +21,7 @@ def index(history: History, reported: frozenset[str]) -> str:
     older = "".join(f"<li>{_link(each, reported)}</li>" for each in history.older)
     more = f"<h2>Not readable</h2><ul>{broken}</ul>" if broken else ""
     more += f"<h2>Older</h2><ul>{older}</ul>" if older else ""
+    more = _drills(history, reported) + more
     table = f"""<div class="wide"><table><thead><tr><th scope="col">Verdict</th>
 <th scope="col">Report</th><th scope="col">Began</th><th scope="col">Selected by</th>
 <th scope="col">Target</th><th scope="col">Checks</th></tr></thead>
@@ -47,6 +48,29 @@ def _run(run: PastRun, reported: frozenset[str]) -> str:
         f"<td>{_link(run.folder, reported)}</td><td>{when(run.started)}</td>"
         + "".join(f"<td>{text(cell)}</td>" for cell in cells)
         + "</tr>"
+    )
+
+
+def _drills(history: History, reported: frozenset[str]) -> str:
+    """The drill runs, which turned faults of the replica to see what notices them."""
+    rows = "".join(_drill(drill, reported) for drill in history.drills)
+    if not rows:
+        return ""
+    return f"""<h2>Drills</h2><p>Faults were turned on the replica, to see which checks go red.</p>
+<div class="wide"><table><thead><tr><th scope="col">Verdict</th><th scope="col">Report</th>
+<th scope="col">Began</th><th scope="col">Selected by</th><th scope="col">Checks proven</th>
+<th scope="col">Drills as told</th></tr></thead><tbody>{rows}</tbody></table></div>"""
+
+
+def _drill(drill: PastDrill, reported: frozenset[str]) -> str:
+    verdict, word = (Verdict.PASSED, "as told") if drill.ok else (Verdict.FAILED, "not as told")
+    page = "report.html" if drill.folder in reported else "proof.json"
+    address = f"runs/{quote(drill.folder, safe='')}/{page}"
+    return (
+        f'<tr><td>{badge(verdict, word)}</td><td><a href="{address}">{text(drill.folder)}</a></td>'
+        f"<td>{when(drill.started)}</td><td>{text(drill.expression)}</td>"
+        f"<td>{drill.proven:,} of {drill.checks:,}</td>"
+        f"<td>{drill.as_told:,} of {drill.drills:,}</td></tr>"
     )
 
 

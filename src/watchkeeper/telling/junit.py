@@ -34,7 +34,8 @@ def write(run: RunRecord, path: Path) -> None:
 
 def xml(run: RunRecord) -> str:
     """The run as one test suite; a waived or degraded check passes and says so in a property."""
-    cases = [*map(_case, run.checks), *map(_missing, run.missing), *_run_itself(run)]
+    told = (_case(each, run.proof_required and not each.proven) for each in run.checks)
+    cases = [*told, *map(_missing, run.missing), *_run_itself(run)]
     seconds = sum(check.duration_s for check in run.checks)
     suite = ET.Element("testsuite", name=SUITE, timestamp=run.started, time=f"{seconds:.3f}")
     suite.set("tests", str(len(cases)))
@@ -50,15 +51,23 @@ def xml(run: RunRecord) -> str:
     return ET.tostring(whole, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(check: CheckRecord) -> ET.Element:
+def _case(check: CheckRecord, lacks_proof: bool) -> ET.Element:
+    """A check; one that lacks the proof that was required is no success, however it ended."""
     place = ".".join(part for part in (check.system, check.feature) if part)
     case = _named(f"{' '.join(check.ids)} {check.title}", place, check.duration_s)
-    facts = (("level", check.level), ("verdict", check.verdict), ("waiver", check.waiver))
+    facts = (
+        ("level", check.level),
+        ("verdict", check.verdict),
+        ("waiver", check.waiver),
+        ("unproven", check.unproven),
+    )
     _properties(case, facts)
     tag = None if check.waiver else _TAGS.get(verdict_of(check.verdict))
     if tag is not None:
         told = "\n".join(f"{each.verdict}: {each.sentence}" for each in check.findings)
         _text(case, tag, told, message=sentence(check), type=check.verdict)
+    elif lacks_proof and not check.waiver:
+        _text(case, "skipped", sentence(check), message=f"unproven: {check.unproven}")
     elif check.verdict != Verdict.PASSED.value:
         _text(case, "system-out", sentence(check))
     return case

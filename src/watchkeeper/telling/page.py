@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from html import escape
-from pathlib import Path
 
 from watchkeeper.recording.history import History, counts, key
-from watchkeeper.recording.redaction import clean
+from watchkeeper.recording.proof import NEVER
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord
-from watchkeeper.telling.summary import SIGNS, headline, sentence, telling, verdict_of
+from watchkeeper.telling.html import badge, banner, css, document, duration, text, when
+from watchkeeper.telling.summary import (
+    SIGNS,
+    headline,
+    sentence,
+    telling,
+    unproven_of,
+    verdict_of,
+)
 from watchkeeper.telling.summary import worth_telling as _worth_telling
 from watchkeeper.verdicts import Verdict, worst
 
 STRIP = 14  # past verdicts shown beside a finding: two weeks of daily runs
 BARS = 30  # past runs in the trend
-STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
-_OPEN_ALLURE = "\n" + Path(__file__).with_name("page.js").read_text("utf-8")
 _ROOT = "../../../"  # from reports/runs/<stamp>/ to the project, where a runbook's path begins
 
 _ADVICE = {
@@ -74,6 +75,7 @@ def render(run: RunRecord, history: History, rest: Rest) -> str:
             _top(run),
             _systems(run.checks),
             _findings(told, run, past),
+            _unproven(run),
             _all_checks(run),
             _trend(run, past),
             _facts(run),
@@ -81,65 +83,6 @@ def render(run: RunRecord, history: History, rest: Rest) -> str:
         )
     )
     return document(headline(run), body, rest.allure)
-
-
-def text(said: str) -> str:
-    """`said` as HTML text or a quoted attribute's value."""
-    return escape(clean(said), quote=True)
-
-
-def document(title: str, body: str, allure: str = "", head: str = "") -> str:
-    """A whole page; `head` are further elements of its head, `allure` the page that it opens."""
-    script = f"<script>{_OPEN_ALLURE}</script>" if allure else ""
-    data = f'<script type="application/json" id="wk-allure">{_packed(allure)}</script>'
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy((_OPEN_ALLURE, *_scripts(allure)))}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>{text(title)}</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-{head}</head>
-<body>
-<main id="wk-top">
-{body}
-</main>
-{data if allure else ""}
-{script}
-</body>
-</html>
-"""
-
-
-def policy(scripts: Iterable[str]) -> str:
-    """A content policy that asks no network and runs no script but these.
-
-    Scripts are named by their hashes, so that no event handler and no javascript: address in any
-    text runs, ours or Allure's. Allure reads its embedded data by fetch from data: addresses.
-    """
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in dict.fromkeys(scripts))
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; font-src data:; media-src data: blob:; connect-src data: blob:; "
-        "frame-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _scripts(page: str) -> list[str]:
-    return [part.partition("</script>")[0] for part in page.split("<script>")[1:]]
-
-
-def _packed(page: str) -> str:
-    """`page` as a JSON string in which no HTML parser sees a tag."""
-    return json.dumps(page, ensure_ascii=False).replace("<", "\\u003c")
 
 
 _BACK = (
@@ -165,21 +108,18 @@ def _top(run: RunRecord) -> str:
     lines = [f'<p class="gate">Gate: {text(run.gate)}</p>'] if run.gate else []
     if run.verdict in ("interrupted", "running"):
         word = "was interrupted" if run.verdict == "interrupted" else "is still running"
-        lines.append(_banner(f"This run {word}: what it did not reach, nobody knows."))
+        lines.append(banner(f"This run {word}: what it did not reach, nobody knows."))
     if run.partial:
-        lines.append(_banner(f"Partial: {run.partial}"))
+        lines.append(banner(f"Partial: {run.partial}"))
     lines += [f'<p class="message">{text(message)}</p>' for message in run.messages]
     return f"""<header class="top is-{kind}">
 <p class="when">{text(run.expression)} on {text(run.target)} · {when(run.started)}</p>
 <h1>{text(headline(run))}</h1>
 {"".join(lines)}
 <nav aria-label="On this page"><a href="#wk-wrong">What is wrong</a>
-<a href="#wk-all">All the checks</a><a href="#wk-every">Every step</a></nav>
+<a href="#wk-proof">Proof</a> <a href="#wk-all">All the checks</a>
+<a href="#wk-every">Every step</a></nav>
 </header>"""
-
-
-def _banner(said: str) -> str:
-    return f'<p class="banner" role="note"><strong>!</strong> {text(said)}</p>'
 
 
 def _systems(checks: Sequence[CheckRecord]) -> str:
@@ -199,19 +139,9 @@ def _system(system: str, verdicts: Sequence[Verdict]) -> str:
         if each in verdicts
     )
     return (
-        f'<li class="card is-{_css(worst(verdicts))}"><h3>{text(system)}</h3>'
+        f'<li class="card is-{css(worst(verdicts))}"><h3>{text(system)}</h3>'
         f"{badge(worst(verdicts))}<p>{', '.join(parts)}</p></li>"
     )
-
-
-def badge(verdict: Verdict, word: str = "") -> str:
-    """A verdict by colour, sign and word."""
-    sign = f'<span aria-hidden="true">{SIGNS[verdict]}</span>'
-    return f'<span class="badge is-{_css(verdict)}">{sign} {text(word or verdict.value)}</span>'
-
-
-def _css(verdict: Verdict) -> str:
-    return verdict.value.replace(" ", "-")
 
 
 def _findings(told: Sequence[CheckRecord], run: RunRecord, past: History) -> str:
@@ -237,7 +167,7 @@ def _missing(node: str) -> str:
 def _finding(check: CheckRecord, past: History) -> str:
     verdict = verdict_of(check.verdict)
     found = telling(check)
-    return f"""<article class="finding is-{_css(verdict)}">
+    return f"""<article class="finding is-{css(verdict)}">
 <h3>{badge(verdict)} <span class="level">{text(check.level)}</span> {text(check.title)}</h3>
 <p class="said">{text(sentence(check))}</p>
 {_todo(check, verdict)}
@@ -276,14 +206,21 @@ def _before(check: CheckRecord, past: History) -> str:
     since = past.since(key(check), check.verdict)
     news = [f"{check.verdict} since {when(since)}" if since else f"newly {check.verdict}"]
     if red := check.last_seen_red or past.red.get(key(check), ""):
-        news.append(f"last seen red {when(red)}")
+        news.append(f"last seen red {when(red)}{_by(check)}")
+    if check.unproven:
+        news.append(f"unproven: {text(check.unproven)}")
     strip = "".join(
-        f'<span class="dot is-{_css(verdict_of(verdict))}" title="{text(run.started)}: '
+        f'<span class="dot is-{css(verdict_of(verdict))}" title="{text(run.started)}: '
         f'{text(verdict)}"><span aria-hidden="true">{SIGNS[verdict_of(verdict)]}</span></span>'
         for run, verdict in reversed(past.verdicts(key(check))[:STRIP])
     )
     strip = f' <span class="strip" role="img" aria-label="the last runs">{strip}</span>'
     return f'<p class="before">{" · ".join(news)}{strip if "title" in strip else ""}</p>'
+
+
+def _by(check: CheckRecord) -> str:
+    """ " by the fault "radarr down"" where it was a drill that reddened the check."""
+    return f" by the fault &quot;{text(check.red_by)}&quot;" if check.red_by else ""
 
 
 def _evidence(found: FindingRecord | None) -> str:
@@ -302,12 +239,35 @@ def _evidence(found: FindingRecord | None) -> str:
     )
 
 
+def _unproven(run: RunRecord) -> str:
+    """The checks that nobody knows to be able to fail, with why."""
+    if not run.checks:
+        return ""
+    unproven = run.unproven
+    inner = "".join(
+        f"<li><strong>{text(', '.join(check.ids))}</strong> {text(check.title)}: "
+        f"{text(check.unproven or NEVER)}</li>"
+        for check in unproven
+    )
+    if not unproven:
+        told = "<p>Every check has been seen red by a drill as it is now.</p>"
+    else:
+        counts_here = "; they count in this run" if run.proof_required else ""
+        told = (
+            f"<p>{text(unproven_of(run))}{counts_here}. A check that has never failed is a hope: "
+            f"<code>pytest --drill</code> turns faults and sees whether it goes red.</p>"
+            f"<details><summary>{len(unproven):,} unproven</summary><ul>{inner}</ul></details>"
+        )
+    return f"""<section aria-labelledby="wk-proof"><h2 id="wk-proof">Proof</h2>{told}</section>"""
+
+
 def _all_checks(run: RunRecord) -> str:
     rows = "".join(_row(check) for check in run.checks)
     return f"""<section aria-labelledby="wk-all"><h2 id="wk-all">All the checks</h2>
 <details><summary>{len(run.checks):,} checks</summary><div class="wide"><table>
 <thead><tr><th scope="col">Verdict</th><th scope="col">Level</th><th scope="col">Id</th>
-<th scope="col">Check</th><th scope="col">Found</th><th scope="col">Took</th></tr></thead>
+<th scope="col">Check</th><th scope="col">Found</th><th scope="col">Last seen red</th>
+<th scope="col">Took</th></tr></thead>
 <tbody>{rows}</tbody></table></div></details></section>"""
 
 
@@ -316,14 +276,15 @@ def _row(check: CheckRecord) -> str:
     return (
         f"<tr><td>{badge(verdict_of(check.verdict))}</td>"
         + "".join(f"<td>{text(cell)}</td>" for cell in cells)
-        + f'<td class="number">{_duration(check.duration_s)}</td></tr>'
+        + f"<td>{_last_red(check)}</td>"
+        + f'<td class="number">{duration(check.duration_s)}</td></tr>'
     )
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}&nbsp;ms"
-    return f"{seconds:.1f}&nbsp;s"
+def _last_red(check: CheckRecord) -> str:
+    """When the check was last red and by what; and why it is unproven, where it is."""
+    red = f"{when(check.last_seen_red)}{_by(check)}" if check.last_seen_red else "never"
+    return f"{red} (unproven: {text(check.unproven)})" if check.unproven else red
 
 
 _WIDTH, _HEIGHT, _BAR = 620, 90, 20  # of the trend's drawing, in its own units
@@ -345,7 +306,7 @@ def _trend(run: RunRecord, past: History) -> str:
 
 def _legend(bars: Sequence[dict[str, int]]) -> str:
     met = [each for each in SIGNS if any(each.value in bar for bar in bars)]
-    return ", ".join(f'<span class="key is-{_css(each)}">{each.value}</span>' for each in met)
+    return ", ".join(f'<span class="key is-{css(each)}">{each.value}</span>' for each in met)
 
 
 def _bar(place: int, found: dict[str, int], most: int) -> str:
@@ -357,7 +318,7 @@ def _bar(place: int, found: dict[str, int], most: int) -> str:
             high = max(3.0, number / most * (_HEIGHT - 3 * len(SIGNS)))
             top -= high
             drawn += (
-                f'<rect class="is-{_css(verdict)}" x="{place * _BAR + 2}" y="{top:.1f}" '
+                f'<rect class="is-{css(verdict)}" x="{place * _BAR + 2}" y="{top:.1f}" '
                 f'width="{_BAR - 4}" height="{high:.1f}"><title>{number} {verdict.value}</title>'
                 "</rect>"
             )
@@ -385,16 +346,7 @@ def _took(run: RunRecord) -> str:
         began, ended = map(datetime.fromisoformat, (run.started, run.finished))
     except ValueError:
         return "not known"
-    return _duration((ended - began).total_seconds())
-
-
-def when(instant: str) -> str:
-    """`instant` (ISO 8601 UTC) as people read it; the text itself where it is none."""
-    try:
-        shown = datetime.fromisoformat(instant).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except ValueError:
-        return text(instant or "not known")
-    return f'<time datetime="{text(instant)}">{shown}</time>'
+    return duration((ended - began).total_seconds())
 
 
 def _steps(rest: Rest) -> str:
@@ -403,7 +355,7 @@ def _steps(rest: Rest) -> str:
         return f"""{title}
 <p><a class="button" id="wk-open" href="#wk-steps">Open the Allure report</a></p>
 <p>Every step with its values, its history and its timing. It is in this file.</p></section>"""
-    why = _banner(f"The Allure report could not be made: {rest.why}.")
+    why = banner(f"The Allure report could not be made: {rest.why}.")
     hint = f"<p>What to do: {text(rest.hint)}.</p>" if rest.hint else ""
     inner = "".join(_one_check(check) for check in rest.steps)
     return f"{title}{why}{hint}{inner}</section>"

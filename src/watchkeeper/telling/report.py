@@ -10,9 +10,10 @@ from typing import Any
 
 from watchkeeper.recording import history as past_runs
 from watchkeeper.recording.history import History
+from watchkeeper.recording.proof import Proof
 from watchkeeper.recording.redaction import clean
 from watchkeeper.recording.run import RunRecord
-from watchkeeper.telling import allure3, index, page
+from watchkeeper.telling import allure3, index, matrix, page
 from watchkeeper.telling.page import CheckSteps, Rest, Step
 
 FALLBACK_CHECKS = 2_000  # whose steps the fallback shows; a page with more is not read by anybody
@@ -33,6 +34,13 @@ def make_report(folder: Path, run: RunRecord, history: History, cache: Path | No
     return path
 
 
+def make_drill_report(folder: Path, proof: Proof) -> Path:
+    """Write `folder`/report.html, the page of a drill run. Raises OSError (a full disk)."""
+    path = folder / "report.html"
+    _write(path, matrix.render(proof))
+    return path
+
+
 def make_index(reports: Path, history: History | None = None) -> Path:
     """Write `reports`/index.html, all runs newest first, and `reports`/latest.html, which leads to
     the newest one's report. Raises OSError."""
@@ -40,8 +48,9 @@ def make_index(reports: Path, history: History | None = None) -> Path:
     folders = [*(each.folder for each in known.runs), *known.older]
     told = [each for each in folders if _report_of(reports, each).exists()]
     _write(reports / "latest.html", index.latest(told[0] if told else ""))
+    drilled = (each.folder for each in known.drills if _report_of(reports, each.folder).exists())
     path = reports / "index.html"
-    _write(path, index.index(known, frozenset(told)))
+    _write(path, index.index(known, frozenset((*told, *drilled))))
     return path
 
 

@@ -13,12 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from watchkeeper.recording.history import counts
+from watchkeeper.recording.proof import named
 from watchkeeper.recording.redaction import clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord
 from watchkeeper.verdicts import Verdict
 
 NARROW = 80  # columns where nobody says how wide the terminal is: a pipe, a CI log
 SENTENCE = 400  # characters of a finding's sentence; the report has it whole
+NAMED = 5  # unproven checks that a line names; the report has all of them
 ROWS = 50  # findings; the report has all of them
 
 SIGNS = {
@@ -93,7 +95,8 @@ def headline(run: RunRecord) -> str:
     found = dict(counts(run))
     if run.missing:
         found["not run"] = found.get("not run", 0) + len(run.missing)
-    return f"{run.verdict.upper()}: {_counted(found)}"
+    hopes = len(run.unproven) if run.proof_required else 0
+    return f"{run.verdict.upper()}: {_counted(found)}" + (f", {hopes:,} unproven" if hopes else "")
 
 
 def _counted(found: dict[str, int]) -> str:
@@ -107,14 +110,31 @@ def _counted(found: dict[str, int]) -> str:
     return f"{', '.join(said)} of {total:,} check{'s' * (total != 1)}"
 
 
+def unproven_of(run: RunRecord) -> str:
+    """ "3 checks are unproven: MM-DAY-1, MM-DAY-2, MM-DAY-4, Radarr", "" where none is."""
+    found = [named((" ".join(check.ids), check.row)) for check in run.unproven]
+    if not found:
+        return ""
+    of_them = f"all {len(found):,} checks are" if len(found) == len(run.checks) > 1 else None
+    are = of_them or ("1 check is" if len(found) == 1 else f"{len(found):,} checks are")
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    return f"{are} unproven: {'; '.join(found[:NAMED])}{more}"
+
+
+def _proof(run: RunRecord) -> str:
+    unproven = unproven_of(run)
+    return f"{unproven}; run pytest --drill" if unproven else ""
+
+
 def tell(run: RunRecord, report: Path | None = None, file: IO[str] | None = None) -> None:
     """Print the summary to `file` (standard output where None); colour only on a terminal.
 
     All of the run's text is taken for text: neither rich's markup nor terminal escapes in it act.
     """
-    console = _console(file or sys.stdout)
+    console = console_of(file or sys.stdout)
     console.print(Text(headline(run), style="bold " + _overall(run)))
-    for line in (_gate(run), run.partial and f"partial: {run.partial}", *run.messages):
+    partial = run.partial and f"partial: {run.partial}"
+    for line in (_gate(run), partial, *run.messages):
         if line:
             console.print(_text(line))
     told = worth_telling(run)
@@ -122,6 +142,8 @@ def tell(run: RunRecord, report: Path | None = None, file: IO[str] | None = None
         console.print(_table(told[:ROWS], run.missing))
     if len(told) > ROWS:
         console.print(_text(f"and {len(told) - ROWS:,} more, in the report"))
+    if hopes := _proof(run):
+        console.print(_text(hopes))
     if report is not None:
         console.print(Text(f"report: {clean(str(report))}"), soft_wrap=True)
 
@@ -130,7 +152,7 @@ def _gate(run: RunRecord) -> str:
     return f"gate: {run.gate}" if run.gate else ""
 
 
-def _console(file: IO[str]) -> Console:
+def console_of(file: IO[str]) -> Console:
     coloured = file.isatty() and not os.environ.get("NO_COLOR")
     return Console(
         file=file,
@@ -191,7 +213,8 @@ def _text(said: str) -> Text:
 def markdown(run: RunRecord) -> str:
     """The summary as Markdown, for a merge request or a chat; text in it is escaped."""
     lines = [f"**{_escaped(headline(run))}**", ""]
-    lines += [f"- {_escaped(line)}" for line in (_gate(run), run.partial, *run.messages) if line]
+    facts = (_gate(run), run.partial, *run.messages, _proof(run))
+    lines += [f"- {_escaped(line)}" for line in facts if line]
     told = worth_telling(run)
     if told:
         lines += ["", "| level | id | check | verdict | found |", "|---|---|---|---|---|"]

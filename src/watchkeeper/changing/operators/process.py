@@ -193,6 +193,8 @@ def _start(name: str, service: Process) -> tuple[int, list[str]]:
             if _write_pid(Path(service.pid_file), started.pid):
                 return started.pid, ["its pid file was written for it"]
         time.sleep(_POLL_S)
+    if started.poll() is None:
+        raise OperationFailed(f"{name} runs, but {service.pid_file} does not name it")
     raise OperationFailed(f"{name} ended at once: exit {started.returncode}{_said(service)}")
 
 
