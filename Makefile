@@ -1,6 +1,6 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup daily test lint bench lock vocabulary clean
+.PHONY: help setup daily test lint drill bench lock vocabulary clean
 
 PYTEST := .venv/bin/python -m pytest
 REPORTS ?= reports
@@ -27,8 +27,10 @@ lint: .venv/.ready
 	@.venv/bin/lint-imports --no-cache | tail -n 3
 
 bench: .venv/.ready ## measure, side by side (several minutes); writes benchmarks/README.md
-	@sh tools/setup bench
 	@.venv/bin/python benchmarks/run.py
+
+drill: .venv/.ready ## turn every dial of the replicas: has every check been seen red?
+	@$(PYTEST) --drill -n 2 --reports=$(REPORTS)
 
 vocabulary: .venv/.ready ## write docs/vocabulary.md from the steps
 	@.venv/bin/watchkeeper vocabulary > docs/vocabulary.md

@@ -195,7 +195,7 @@ class Process(Service):
     environment: dict[str, SecretStr] = Field(default_factory=dict)
     output: str | None = None
 
-    @field_validator("start", mode="before")
+    @field_validator("start", mode="before", json_schema_input_type=str | tuple[str, ...])
     @classmethod
     def _split(cls, start: Any) -> Any:
         return shlex.split(start) if isinstance(start, str) else start

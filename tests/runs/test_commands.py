@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.runs.runs import FAST, ROOT, SLUG, Project
@@ -107,7 +108,6 @@ def test_output_that_nobody_reads_on_is_no_fault(project: Project) -> None:
 
 def test_the_schema_takes_our_target_file_and_refuses_an_unknown_key(project: Project) -> None:
     """What editors complete by is what the loader takes."""
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     schema = json.loads(project.watchkeeper("schema").out)
     validator = jsonschema.Draft202012Validator(schema)
     data = read_yaml(ROOT / "targets" / f"{SLUG}.yml").plain()

@@ -19,7 +19,10 @@ from watchkeeper.recording.ledger import verify
 MOMENTS = 50
 SEED = 20_260_218
 CHECKS = 30
-ANSWER_S = 0.01
+WRITING = 0.6
+"""The share of the time after its last record in which a run writes; then Python takes itself down."""
+ANSWER_S = 0.004
+COMMAND = ("--target", "live", *FAST)
 SHARES = (("starting", 12), ("judging", 24), ("reporting", 14))
 """How many of the moments lie where; `starting` goes from the first instruction to the ledger."""
 
@@ -27,7 +30,7 @@ TARGET = """\
 system: shop
 called: the shop
 services:
-  app: {url: "${env:SHOP_URL}", at_once: 1}
+  app: {url: "${env:SHOP_URL}", at once: 1}
 figures:
   'stock of shelf {number}': {http: {get: "app /stock/{number}"}, pick: .count}
 each:
@@ -59,7 +62,7 @@ def _answer(asked: Asked, body: str) -> None:
 def shelves(project: Project) -> Iterator[tuple[Project, dict[str, str]]]:
     """A shop with thirty shelves, and the variable that tells where it is."""
     numbers = ", ".join(f'"{n}": {{}}' for n in range(1, CHECKS + 1))
-    target = TARGET.replace("at_once", "at once").replace("{NUMBERS}", f"{{{numbers}}}")
+    target = TARGET.replace("{NUMBERS}", f"{{{numbers}}}")
     rows = "".join(f"      | {n} |\n" for n in range(1, CHECKS + 1))
     with serving(_answer) as url:
         yield furnished(project, target, FEATURE + rows), {"SHOP_URL": url}
@@ -80,14 +83,9 @@ def _ledger_of(project: Project, before: set[Path]) -> Path | None:
     return next(iter(found), None)
 
 
-def _command(report: str) -> tuple[str, ...]:
-    assert report == "results"
-    return ("--target", "live", *FAST)
-
-
 def _course(project: Project, env: dict[str, str]) -> Course:
     began = time.monotonic()
-    process = project.start(*_command("results"), env=env)
+    process = project.start(*COMMAND, env=env)
     begins = decided = 0.0
     while process.poll() is None:
         path = _ledger_of(project, set())
@@ -104,7 +102,7 @@ def _course(project: Project, env: dict[str, str]) -> Course:
 def _killed(project: Project, env: dict[str, str], where: str, share: float, course: Course) -> str:
     """Start a run, kill it at that share of that part of its course; says where it was, truly."""
     before = set(project.reports.glob("runs/*/ledger.jsonl"))
-    process = project.start(*_command("results"), env=env)
+    process = project.start(*COMMAND, env=env)
     began = time.monotonic()
     sign = {"starting": b"", "judging": b'"kind":"selected"', "reporting": b'"kind":"end"'}[where]
     while sign and process.poll() is None:
@@ -116,7 +114,7 @@ def _killed(project: Project, env: dict[str, str], where: str, share: float, cou
     length = {
         "starting": course.begins,
         "judging": course.decided - course.begins,
-        "reporting": course.over - course.decided,
+        "reporting": (course.over - course.decided) * WRITING,
     }[where]
     time.sleep(length * share)
     process.kill()
@@ -173,7 +171,7 @@ def test_a_run_killed_at_any_moment_leaves_what_it_recorded(
                     checks[left.folder.name] = _checks_in(left)
     print(dict(hit))
     assert min(hit["before the ledger"], hit["judging"], hit["after the end"]) >= 5, hit
-    ended = project.pytest(*_command("results"), env=env)
+    ended = project.pytest(*COMMAND, env=env)
     assert ended.status == 0, ended.text
     _are_told_of(project, checks)
 
