@@ -267,7 +267,7 @@ def change_key(handles: ChangingHandles, service: str, api: str, file: str) -> d
         raise OperationRefused(f"{path} has another key for {service} than ours; nothing was tried")
     new = secrets.token_hex(KEY_BYTES)
     handles.learn(new)
-    host = handles.call("GET", f"{service} /api/{api}/config/host")
+    host = _host_settings(handles, service, api)
     _replace_key(path, old, new)
     try:
         _set_key(handles, service, api, host, new)
@@ -285,14 +285,14 @@ def put_key_back(handles: ChangingHandles, service: str, api: str, file: str) ->
     old, path = handles.key(f"{service}-with-old-key"), handles.path(file)
     configured = _configured_key(path, service)
     handles.learn(configured)
+    if configured == old:  # a new one is written there before the service gets it
+        return {"note": "nothing had to be given back"}
     if not _lets_in(handles, service, api):  # whether it took the new key was never known
         handles.use_key(service, configured)
-    host = handles.call("GET", f"{service} /api/{api}/config/host")
-    _set_key(handles, service, api, host, old)
-    if configured != old:
-        _replace_key(path, configured, old)
+    _set_key(handles, service, api, _host_settings(handles, service, api), old)
+    _replace_key(path, configured, old)
     handles.use_key(service, old)
-    return {}
+    return {"note": f"the old key stands in {path} again"}
 
 
 def _lets_in(handles: ChangingHandles, service: str, api: str) -> bool:
@@ -303,12 +303,20 @@ def _lets_in(handles: ChangingHandles, service: str, api: str) -> bool:
     return True
 
 
+def _host_settings(handles: ChangingHandles, service: str, api: str) -> dict[str, Any]:
+    try:
+        found = handles.call("GET", f"{service} /api/{api}/config/host")
+    except CouldNotObserve as error:
+        raise OperationRefused(f"{error.reason}; nothing was tried") from None
+    if not isinstance(found, dict) or "id" not in found:
+        raise OperationRefused(f"{service} answered with no settings; nothing was tried")
+    return found
+
+
 def _set_key(
-    handles: ChangingHandles, service: str, api: str, host: object, key: str
+    handles: ChangingHandles, service: str, api: str, host: dict[str, Any], key: str
 ) -> None:
     """Send the settings as they came, but for the key: that is how these services change one."""
-    if not isinstance(host, dict) or "id" not in host:
-        raise OperationFailed(f"{service} answered with no settings; nothing was changed")
     sent = {**host, "apiKey": key}
     if host.get("password"):
         sent["passwordConfirmation"] = host["password"]  # newer versions ask for it

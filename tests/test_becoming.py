@@ -183,6 +183,20 @@ def test_that_row_alone_is_touched_and_its_text_stays_a_text(tmp_path: Path) -> 
     assert "O'Neill'; DROP TABLE orders; --" in {name for (name,) in names}
 
 
+def test_a_picked_row_is_found_again_where_it_left_its_list(tmp_path: Path) -> None:
+    """One of the failed orders is still that order when it has failed no more."""
+    text = (
+        "And one of its failed orders\n"
+        "When the operator resets the failed orders\n"
+        'Then the state of that failed order is "new"'
+    )
+    with stage(tmp_path) as it:
+        with_orders(it.shop, "sold", "failed")
+        found = ended(it.perform(text, "changes"))
+    assert [verdict for verdict, _ in found] == [PASSED] * 3
+    assert "(id 2)" in found[2][1]
+
+
 def test_what_it_must_leave_is_verified(tmp_path: Path) -> None:
     """An operation that was accepted and had no effect has failed."""
     text = "When the operator orders with care\nThen its mood is calm"

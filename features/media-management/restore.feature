@@ -9,6 +9,7 @@ Feature: Restoring the media manager
 
       Given the media manager
       And its latest backup is sound
+      And its app connection is known
       And that on failure the operator starts the application
       And that on failure the operator puts the set-aside database back
       And that on failure the operator stops the application

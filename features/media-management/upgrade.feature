@@ -9,6 +9,7 @@ Feature: Upgrading the media manager
 
       Given the media manager
       And it has no uncommitted changes
+      And its app connection is known
       And its figures are within these limits:
         | figure            | limit |
         | Sonarr connection | up    |

@@ -42,6 +42,7 @@ from watchkeeper.meaning import (
     Reading,
     Readings,
     Report,
+    Subject,
     Tense,
     Tenses,
     TryInTurn,
@@ -197,7 +198,7 @@ class Performance:
         look = step.look(noun) if not isinstance(reading.subject, Cell) else None
         try:
             seen = self._now(look, fresh) if look else self._cell(step, reading, fresh)
-            beside = self._beside(step, reading.limit, fresh)
+            beside = self._beside(step, reading, fresh)
         except CouldNotObserve as reason:
             return self._unseen(step, sentence, look, reason, started, noun=noun)
         judgement = reading.limit.judge(seen, beside)
@@ -210,10 +211,10 @@ class Performance:
         late = self._memory.late() if look.late else None
         return self._observer.now(look, fresh=fresh, late=late)
 
-    def _beside(self, step: Step, limit: Limit, fresh: bool) -> Beside:
+    def _beside(self, step: Step, reading: Reading, fresh: bool) -> Beside:
+        limit = reading.limit
         others = {noun: self._now(step.look(noun), fresh) for noun in limit.others}
-        own = step.looks[0].noun if step.looks else ""
-        about = limit.others[0] if limit.needs_after and limit.others else own
+        about = limit.others[0] if limit.needs_after and limit.others else _own(step, reading)
         return Beside(
             others=others,
             before=self._memory.before.get(about),
@@ -411,7 +412,7 @@ class Performance:
         keys = self._memory.changed.get(noun, frozenset())
         try:
             listed = self._now(look, fresh)
-            beside = self._beside(step, reading.limit, fresh)
+            beside = self._beside(step, reading, fresh)
             assert isinstance(listed.value, Table)
             rows = [self._cell_of(look, key, listed, cell) for key in keys]
         except CouldNotObserve as reason:
@@ -591,8 +592,15 @@ def _needed_before(step: Step) -> list[Look]:
             if reading.limit.needs_after:
                 needed += [step.look(noun) for noun in reading.limit.others]
             elif step.looks:
-                needed.append(step.looks[0])
+                needed.append(step.look(_own(step, reading)))
     return [look for look in needed if not look.late]
+
+
+def _own(step: Step, reading: Reading) -> str:
+    """The noun that a reading is about; "" where it is about nothing that is looked at."""
+    if isinstance(reading.subject, Subject):
+        return reading.subject.noun
+    return step.looks[0].noun if step.looks else ""
 
 
 def _exactly_touched(step: Step, done: Done, system: System) -> Touched | None:

@@ -155,3 +155,34 @@ def test_levels_are_read_strictly() -> None:
     for text in ("p2", "P5", ""):
         with pytest.raises(ValueError, match="write one of P0, P1, P2, P3, P4"):
             Level(text)
+
+
+@pytest.mark.parametrize(
+    ("beside", "verdict", "code"),
+    [
+        (FINE, "incomplete", EXIT_INCOMPLETE),
+        (Vote(P1, Verdict.UNKNOWN), "incomplete", EXIT_INCOMPLETE),
+        (Vote(P1, Verdict.FAILED), "no-go", EXIT_NO_GO),
+    ],
+)
+def test_an_unproven_check_is_a_reason_to_be_incomplete(
+    beside: Vote, verdict: str, code: int
+) -> None:
+    """Where proof counts, what passed unproven is not go; a failure is more pressing."""
+    decision = decide([Vote(P1, Verdict.PASSED, check="MM-DAY-2", unproven=True), beside])
+    assert (decision.verdict, decision.exit_code) == (verdict, code)
+    if verdict == "incomplete":
+        assert "1 check is unproven (MM-DAY-2)" in decision.sentence
+
+
+@pytest.mark.parametrize(
+    "vote",
+    [
+        Vote(P3, Verdict.PASSED, unproven=True),
+        Vote(P1, Verdict.WAIVED, unproven=True),
+        Vote(P1, Verdict.NOT_APPLICABLE, unproven=True),
+    ],
+)
+def test_what_has_no_vote_needs_no_proof(vote: Vote) -> None:
+    """Below the gate, waived or not applicable: whether it is proven does not count."""
+    assert decide([FINE, vote], P2).verdict == "go"

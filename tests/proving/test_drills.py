@@ -10,16 +10,19 @@ from typing import Any, cast
 import pytest
 
 from tests.proving.projects import ROOT, run
+from tests.stage import planned, system_in
 from watchkeeper.errors import ConfigurationError
 from watchkeeper.kinds import KINDS
+from watchkeeper.plan import Scenario
 from watchkeeper.proving.checks import Check, Standing
 from watchkeeper.proving.drilling import Outcome, wrong_of
 from watchkeeper.proving.drills import Drill, Drills, load_drills
-from watchkeeper.proving.proof import CheckProof, Proof, proof_of, publish, record
+from watchkeeper.proving.proof import proof_of, record
 from watchkeeper.proving.replicas import Replica, start_replica
 from watchkeeper.proving.stage import NotSo, Stage
 from watchkeeper.recording.evidence import Recorder
 from watchkeeper.recording.ledger import Ledger
+from watchkeeper.recording.proof import CheckProof, Proof, publish
 from watchkeeper.recording.redaction import Redactor
 from watchkeeper.target_file import load_systems
 from watchkeeper.verdicts import Finding, Verdict
@@ -102,6 +105,29 @@ def test_a_fault_is_drilled_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="drilled twice") as refused:
         load(tmp_path, DOWN + "  - each of: [sonarr down, radarr down]\n")
     assert "line 3" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "refused"),
+    [
+        ("Then the report lists its failed orders", ""),
+        ("Then it has no failed orders", '"T-A-1" judges a limit'),
+        ("Then the report lists its orders\nAnd it has no failed orders", '"T-A-1" judges a limit'),
+    ],
+)
+def test_unknown_proves_what_merely_reports(tmp_path: Path, sentence: str, refused: str) -> None:
+    """Nothing but a failing question can redden a report; of a limit it proves nothing."""
+    text = DOWN.replace("MM-DAY-4, Radarr: {verdict: failed", "T-A-1: {verdict: unknown")
+    path = tmp_path / "drills.yml"
+    path.write_text(text)
+    drills = load_drills(path, SYSTEM, (*KNOWN, Check("T-A-1")))
+    scenario = planned(system_in(tmp_path), sentence)
+    assert isinstance(scenario, Scenario)
+    if not refused:
+        drills.check_owners([scenario])
+        return
+    with pytest.raises(ConfigurationError, match=refused):
+        drills.check_owners([scenario])
 
 
 def test_a_dial_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from watchkeeper.recording import history
+from watchkeeper.recording.proof import CheckProof, Proof
 from watchkeeper.recording.run import CheckRecord, RunRecord
 
 
@@ -119,3 +120,21 @@ def test_thirty_runs_of_a_thousand_checks_are_read_quickly(tmp_path: Path) -> No
     took = time.perf_counter() - began
     assert took < 0.5
     assert json.loads((tmp_path / history.INDEX).read_text())["schema"] == history.SCHEMA
+
+
+def test_drill_runs_are_no_runs(tmp_path: Path) -> None:
+    """They take no place among the last runs, and no check's verdict or day comes from them."""
+    for day in (1, 3):
+        put(tmp_path, day, check(1, "passed"))
+    for day in (2, 4, 5):
+        folder = tmp_path / "runs" / f"2026-02-{day:02}T09-00-00Z"
+        folder.mkdir()
+        proven = CheckProof("X-1", "", proven=True, last_seen_red="2026-02-05T09:00:00.000Z")
+        Proof(folder.name, (), (proven,)).write(folder / "proof.json")
+    for _ in range(2):  # the second time from the index
+        known = history.runs(tmp_path, last=2)
+        assert [each.run for each in known.runs] == ["run-3", "run-1"]
+        assert [each.folder[:10] for each in known.drills] == [
+            "2026-02-05", "2026-02-04", "2026-02-02"
+        ]  # fmt: skip
+        assert (known.broken, known.red, known.older) == ((), {}, ())

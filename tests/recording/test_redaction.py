@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import string
 import time
@@ -25,6 +26,8 @@ SPELLINGS = (
     lambda secret: quote(secret, safe=""),
     lambda secret: quote(secret, safe="").lower() if secret.islower() else secret,
     lambda secret: json.dumps(secret)[1:-1],
+    lambda secret: json.dumps(json.dumps({"body": secret})),
+    html.escape,
     lambda secret: base64.b64encode(secret.encode()).decode(),
     lambda secret: base64.urlsafe_b64encode(secret.encode()).decode(),
 )
@@ -111,6 +114,13 @@ SHAPES = (
     "backup --db-password=hunter22",
     "curl -u bob:hunter22 http://h",
     '"token": "hunter22',
+    "['backup', '--password', 'hunter22', 'x']",
+    '["backup","--db-password","hunter22"]',
+    r'[\"--token\", \"hunter22\"]',
+    '<input type="hidden" name="csrf_token" value="hunter22">',
+    "<input value='hunter22' name='csrf' type='hidden'/>",
+    r'{"page": "<meta name=\"csrf-token\" content=\"hunter22\">"}',
+    '<input type="password" value="hunter22',
 )
 
 
@@ -132,7 +142,47 @@ HARMLESS = (
     "http://127.0.0.1:8000/users/@me",
     "mail ops@example.org",
     "session: 5 active",
+    '<input type="hidden" name="page" value="7"><meta name="viewport" content="width=1">',
+    "['--password', '--help']",
 )
+
+
+WITH_SECRETS = st.lists(st.sampled_from(SHAPES) | st.text(max_size=12), max_size=6).map("".join)
+
+
+@given(WITH_SECRETS, st.lists(SECRETS, max_size=3))
+def test_redaction_is_stable_and_bounded(text: str, known: list[str]) -> None:
+    """However shapes and known secrets are mixed, redacting again changes nothing, and a text grows
+    by one replacement for each of its characters at most.
+    """
+    redactor = Redactor(known)
+    once = redactor.text(text + "".join(known))
+    assert redactor.text(once) == once
+    assert len(once) <= (len(text) + sum(map(len, known))) * (len(REPLACEMENT) + 1)
+
+
+ENCODINGS = (
+    str,
+    lambda text: quote(text, safe=""),
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: base64.b64encode(text.encode()).decode(),
+    lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    html.escape,
+)
+LONG_SECRETS = st.text(string.ascii_letters + string.digits + '+/"&ä', min_size=12, max_size=40)
+
+
+@given(LONG_SECRETS, st.text(max_size=9), st.text(max_size=9), st.sampled_from(ENCODINGS))
+def test_a_secret_does_not_survive_an_encoding_of_what_it_stands_in(
+    secret: str, before: str, after: str, encode
+) -> None:
+    """A text with a secret in it may be encoded as a whole: less than a third of the secret, the
+    letters that base64 shares with its neighbours, is left.
+    """
+    whole = encode(f"{before}{secret}{after}")
+    left = Redactor([secret]).text(whole)
+    assert secret not in left
+    assert len(left.replace(REPLACEMENT, "")) <= len(whole) - len(encode(secret)) * 2 // 3
 
 
 @pytest.mark.parametrize("text", HARMLESS)
@@ -164,6 +214,18 @@ def test_values_are_blanked_by_their_names() -> None:
     assert redactor.value(unchanged) is unchanged
 
 
+def test_a_table_is_blanked_by_its_columns() -> None:
+    """What stands under a telling name is blanked in every row, and an empty cell stays empty."""
+    rows = [("id", "api_key"), ("1", "a"), ("password=hunter22", ""), ("2", "b", "more")]
+    assert Redactor().table(rows) == (
+        ("id", "api_key"),
+        ("1", REPLACEMENT),
+        (f"password={REPLACEMENT}", ""),
+        ("2", REPLACEMENT, "more"),
+    )
+    assert Redactor().table([]) == ()
+
+
 def test_a_numeric_secret_is_replaced_as_a_number_too() -> None:
     """A PIN is a secret also where it was parsed as a number."""
     assert Redactor(["123456"]).value({"n": 123456, "m": 12}) == {"n": REPLACEMENT, "m": 12}
@@ -188,7 +250,7 @@ def test_nested_too_deeply_is_cut_and_not_a_crash() -> None:
 @pytest.mark.parametrize(
     "part",
     ["token=", "eyJ", "://a", '"token": "', "basic ", "a", "authorization:", "cookie:", "--a-",
-     "-----BEGIN PRIVATE KEY-----", "://a:", "password\\", "token    ", "-u a", "\x1b]", "\x1b["],
+     "-----BEGIN PRIVATE KEY-----", "://a:", "<input ", "<input name=csrf value=", "--token',", "password\\", "token    ", "-u a", "\x1b]", "\x1b["],
 )  # fmt: skip
 def test_hostile_texts_take_linear_time(part: str) -> None:
     """A megabyte of any beginning of a shape takes no more than two seconds."""

@@ -41,7 +41,8 @@ class Asked(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
-        self.wfile.write(raw)
+        if self.command != "HEAD":
+            self.wfile.write(raw)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -63,7 +64,7 @@ def serving(answer: Callable[[Asked, str], None]) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             answer(self, body.decode())
 
-        do_GET = do_POST = reply
+        do_GET = do_HEAD = do_POST = reply
 
     server = _Server(("127.0.0.1", 0), Answers)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

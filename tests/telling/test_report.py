@@ -106,6 +106,7 @@ def test_the_first_view_says_what_is_wrong_and_what_to_do(report: Path, visit: V
     assert [each.inner_text() for each in visit.page.locator("h2").all()] == [
         "Systems",
         "What is wrong, and what to do",
+        "Proof",
         "All the checks",
         "This run",
         "Every step",

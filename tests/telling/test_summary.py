@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_the_first_line_says_what_is_wrong_and_the_last_where_to_read() -> None:
 
 def test_the_worst_comes_first_with_sentence_and_advice() -> None:
     """Failed before unknown before degraded; within them by level."""
-    text = told(run())
+    text = told(run(checks=tuple(replace(each, proven=True) for each in run().checks)))
     order = [text.index(word) for word in ("[Radarr]", "MM-DAY-1", "UNKNOWN", "DEGRADED")]
     assert order == sorted(order)
     assert "→ Restart Radarr" in text
@@ -78,3 +79,26 @@ def test_hostile_texts_act_neither_in_rich_nor_in_markdown() -> None:
 def test_a_very_bad_run_is_cut_and_says_so() -> None:
     """Hundreds of findings don't push the headline out of sight unnoticed."""
     assert "more, in the report" in told(many(3_000))
+
+
+def test_unproven_checks_are_told_in_one_line() -> None:
+    """How many, the first of them, and what to do; where all are proven, nothing."""
+    made = [check(f"X-{i}", "s", "P1", Verdict.PASSED, None) for i in range(7)]
+    proven = [replace(each, proven=True) for each in made]
+    text = " ".join(told(run(checks=(*made, proven[0]))).split())
+    assert "7 checks are unproven: X-0; X-1; X-2; X-3; X-4 and 2 more; run pytest --drill" in text
+    text = told(run(checks=(made[0], *proven)))
+    assert "1 check is unproven: X-0; run pytest --drill" in text
+    assert "unproven" not in told(run(checks=tuple(proven)))
+
+
+def test_the_headline_says_what_required_proof_lacks() -> None:
+    """Incomplete beside "all passed" would be a riddle."""
+    made = (check("X-1", "s", "P1", Verdict.PASSED, None),) * 2
+    asked = run(checks=made, verdict="incomplete", proof_required=True)
+    assert headline(asked) == "INCOMPLETE: all 2 checks passed, 2 unproven"
+
+
+def test_what_does_not_apply_needs_no_proof() -> None:
+    """A check that the target leaves out is not listed as unproven."""
+    assert not run(checks=(check("X-1", "s", "P1", Verdict.NOT_APPLICABLE, None),)).unproven

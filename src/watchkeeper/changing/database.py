@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from watchkeeper.errors import (
@@ -25,6 +25,8 @@ from watchkeeper.errors import (
 
 _STEPS_BETWEEN_CHECKS = 100_000  # about a millisecond of work between two looks at the clock
 _LOCK_SHARE = 0.8  # of the deadline is waited for a lock, so that "locked" can still be said
+
+_TRY_AGAIN_S = 0.002  # between two tries to get the lock
 
 BUSY_S = 5.0
 """How long a SQLite database may be locked by another writer, in seconds: what the applications of
@@ -88,12 +90,31 @@ class WritableDatabase:
 
     def _begin(self, connection: Connection) -> None:
         if self.is_sqlite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._begin_sqlite(connection)
             return
         deadline_ms = int(self._deadline_s * 1000)
         lock_ms = int(deadline_ms * _LOCK_SHARE)
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {deadline_ms}")
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_ms}")
+
+    def _begin_sqlite(self, connection: Connection) -> None:
+        """Take the lock. SQLite's own wait tries ten times a second, and beside a program that
+        writes without a pause it would never meet the moment in which the lock is free.
+        """
+        busy_s = min(self._busy_s, self._deadline_s * _LOCK_SHARE)
+        ends = time.monotonic() + busy_s
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() > ends:
+                    raise
+                time.sleep(_TRY_AGAIN_S)
+            else:
+                break
+        # The commit may have to wait for those who read.
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(busy_s * 1000)}")
 
     def _commit(self, connection: Connection) -> None:
         try:
@@ -124,7 +145,6 @@ class WritableDatabase:
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=rw",  # rw: a missing file is not made
             uri=True,
-            timeout=min(self._busy_s, self._deadline_s * _LOCK_SHARE),
             check_same_thread=False,
             isolation_level=None,  # the driver would begin and commit by itself
         )

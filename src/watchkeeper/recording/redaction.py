@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import html
 import json
 import re
 import secrets
@@ -33,7 +34,30 @@ _QUOTED = r""""(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*"""
 _ESCAPED = r"""\\+["'][^"'\\]*"""
 _BARE = r"""[^\s&"'<>\\]*[^\s&"'<>\\),;\]}]"""
 
-_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+_HIDDEN = re.compile(
+    rf"""\b(?:name|type|id)\s{{0,4}}=\s{{0,4}}\\*["']?[\w.:-]{{0,40}}(?:{_NAMES}|csrf)""", re.IGNORECASE
+)
+_SHOWN = re.compile(
+    r"""(\b(?:value|content)\s{0,4}=\s{0,4})(?:(\\*")[^"\\<>]+|(\\*')[^'\\<>]+|[^\s"'\\<>]+)""",
+    re.IGNORECASE,
+)
+
+
+def _blank_field(found: re.Match[str]) -> str:
+    """A field of a page, without its value where its name is telling."""
+    if not _HIDDEN.search(found[0]):
+        return found[0]
+    return _SHOWN.sub(r"\1\2\3‹redacted›", found[0])
+
+
+def _keep_quote(found: re.Match[str]) -> str:
+    """The name as it stood, the opening quote if there was one, and the replacement."""
+    rest = found[0][len(found[1]) :]
+    quotes = re.match(r"""\\*["']""", rest)
+    return found[1] + (quotes[0] if quotes else "") + REPLACEMENT
+
+
+_SHAPES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), replacement)
     for pattern, replacement in (
         # Every pattern is linear: repeats are bounded, or nothing after them can fail.
@@ -67,23 +91,25 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (
             rf"""((?:{_NAMES})\\*["']?\s{{0,4}}[=:]\s{{0,4}}){_NOTHING}"""
             rf"""(?:(?:{_QUOTED})|(?:{_ESCAPED})|{_BARE})""",
-            "",  # replaced by _keep_quote
+            _keep_quote,
         ),
         (
-            rf"""((?<![\w-])--?(?:[a-z]+-){{0,3}}(?:{_NAMES})\s{{1,4}})"""
-            rf"""(?!-)(?:(?:{_QUOTED})|{_BARE})""",
-            "",
+            rf"""((?<![\w-])--?(?:[a-z]+-){{0,3}}(?:{_NAMES})"""
+            r"""(?:\s{1,4}(?!-)|\\*["'],\s{0,4}(?!\\*["']-)))"""
+            rf"""(?:(?:{_QUOTED})|(?:{_ESCAPED})|{_BARE})""",
+            _keep_quote,
         ),
         (
             r"""((?<![\w-])(?:-u|--user|--proxy-user)[ =]["']?[^\s:"']{1,256}:)[^\s"']+""",
             r"\1‹redacted›",
         ),
+        (r"<(?:input|meta)\b[^<>]{0,1000}", _blank_field),
     )
 )
 # No shape matches a text without one of these; most texts end here.
 _SIGNS = (
     "auth", "cookie", "bearer", "basic", "key", "token", "pass", "pwd", "secret", "credential",
-    "sig", "session", "eyj", "@", "-u", "--user", "--proxy",
+    "sig", "session", "csrf", "eyj", "@", "-u", "--user", "--proxy",
 )  # fmt: skip
 _SENSITIVE = re.compile(
     rf"(?:^|[^a-z]|(?<=[a-z])(?=[A-Z]))(?i:{_NAMES}|authorization|(?:set-?)?cookies?)$"
@@ -164,7 +190,7 @@ class Redactor:
         if not _shows_a_sign(text):
             return text
         for pattern, replacement in _SHAPES:
-            text = pattern.sub(replacement or _keep_quote, text)
+            text = pattern.sub(replacement, text)
         return text
 
     def value(self, data: Any) -> Any:
@@ -175,6 +201,24 @@ class Redactor:
         they are a known secret. Bytes become text. Other objects come back as they are.
         """
         return self._value(data, 0)
+
+    def table(self, rows: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+        """The rows of a table without secrets; the first row names the columns.
+
+        What stands under a telling name ("api_key") is blanked, whatever it is.
+        """
+        texts = [tuple(self.text(cell) for cell in row) for row in rows]
+        told = [_is_telling(name) for name in texts[0]] if texts else []
+        return (
+            *texts[:1],
+            *(
+                tuple(
+                    _blank(cell) if place < len(told) and told[place] else cell
+                    for place, cell in enumerate(row)
+                )
+                for row in texts[1:]
+            ),
+        )
 
     def _compiled(self) -> re.Pattern[str]:
         if self._pattern is None:
@@ -240,13 +284,6 @@ _BYTES = ("utf-8", "surrogatepass")
 _PAIR = 2  # a header or a parameter: name and value
 
 
-def _keep_quote(found: re.Match[str]) -> str:
-    """The name as it stood, the opening quote if there was one, and the replacement."""
-    rest = found[0][len(found[1]) :]
-    quotes = re.match(r"""\\*["']""", rest)
-    return found[1] + (quotes[0] if quotes else "") + REPLACEMENT
-
-
 def _blank(data: Any) -> Any:
     """`data` with its shape kept and every value in it replaced; none and yes/no are kept."""
     if data is None or isinstance(data, bool) or data == "":
@@ -267,14 +304,22 @@ def _like(data: list[Any] | tuple[Any, ...], items: Iterable[Any]) -> list[Any] 
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """The ways in which a secret is met: plain, quoted for URLs and JSON, and in base64."""
+    """The ways in which a secret is met: plain, quoted for URLs, JSON and HTML, and in base64.
+
+    JSON also within JSON, as a log or an answer that holds another answer shows it.
+    """
     raw = value.encode(*_BYTES)
     yield value
     for quoted in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
         yield quoted
         yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    for ascii_only in (True, False):
+        within = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        yield within
+        yield json.dumps(within, ensure_ascii=ascii_only)[1:-1]
+    yield html.escape(value, quote=False)
+    yield html.escape(value)
+    yield html.escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
     yield repr(value)[1:-1]
     yield from base64_spellings(raw)
 

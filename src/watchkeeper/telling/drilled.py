@@ -91,15 +91,15 @@ def _unsteady(proof: Proof) -> Iterator[str]:
 
 def _times(proof: Proof) -> Iterator[str]:
     waiting = [drill for drill in proof.drills if drill.hangs]
-    yield _time("drills", [drill for drill in proof.drills if not drill.hangs])
+    yield _time("", [drill for drill in proof.drills if not drill.hangs])
     if waiting:
-        yield _time("drills that hang", waiting)
+        yield _time("hanging ", waiting)
 
 
 def _time(what: str, drills: Sequence[DrillRecord]) -> str:
     took = sum(drill.duration_s for drill in drills)
     longest = ", ".join(f"{d.fault} {d.duration_s:.1f} s" for d in slowest(drills, LONGEST))
-    what = what if len(drills) != 1 else what.replace("drills", "drill", 1)
+    what += "drill" if len(drills) == 1 else "drills"
     return f"time: {len(drills):,} {what}: {took:.1f} s" + (f" ({longest})" if longest else "")
 
 

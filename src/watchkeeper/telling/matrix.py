@@ -9,9 +9,11 @@ from pathlib import Path
 from watchkeeper.recording.proof import CheckProof, DrillRecord, Key, MustRedden, Proof, named
 from watchkeeper.telling.drilled import headline, partial, why_unproven
 from watchkeeper.telling.html import badge, banner, document, duration, text, when
+from watchkeeper.telling.summary import verdict_of
 from watchkeeper.verdicts import Verdict
 
 FEW = 4  # faults that are named beside a check before the rest is folded away
+SHORT = 12  # proven checks that are all shown; more are counted and folded
 _STYLE = Path(__file__).with_name("matrix.css").read_text("utf-8")
 
 
@@ -30,6 +32,7 @@ STRAYED = Kind("!", "strayed", "should have stayed as it was")
 UNSTEADY = Kind("~", "unsteady", "stood otherwise at first, and as told at a second look")
 DRAWN = Kind("·", "drawn", "drawn along, or by chance; proves nothing")
 UNJUDGED = Kind("?", "unjudged", "should go red, but the fault could not be turned")
+_LETTERED = (Verdict.FAILED, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.BLOCKED)
 KINDS = (TOLD, MISSED, STRAYED, UNSTEADY, DRAWN, UNJUDGED)
 
 
@@ -45,9 +48,11 @@ def _top(proof: Proof) -> str:
     kind = "passed" if proof.ok else "failed"
     said = partial(proof)
     keys = "".join(
-        f'<li><b class="sign is-{each.css}">{each.sign}</b> {text(each.means)}</li>'
+        f'<li><b class="sign is-{each.css}">{each.sign}</b><span>{text(each.means)}</span></li>'
         for each in KINDS
     )
+    letters = ", ".join(f"{each.letter} {each.value}" for each in _LETTERED)
+    keys += f'<li><b class="sign">F</b><span>beside a sign: which verdict: {letters}</span></li>'
     return f"""<header class="top is-{kind}">
 <p class="when">Drill: {text(proof.expression)} on the replica · {when(proof.started)}</p>
 <h1>{text(headline(proof))}</h1>
@@ -87,18 +92,25 @@ class _System:
         return told or "<p>Every drill ended as told, at the first look.</p>"
 
     def _proofs(self) -> str:
-        checks = sorted(self._checks, key=lambda each: (each.proven, each.key))
-        rows = "".join(self._proof_of(each) for each in checks)
-        if not rows:
+        unproven = [each for each in self._checks if not each.proven]
+        proven = [each for each in self._checks if each.proven]
+        if len(proven) <= SHORT:
+            return f"<h3>Checks</h3>{self._proof_table([*unproven, *proven])}"
+        folded = _folded("check", "proven", len(proven), self._proof_table(proven))
+        return f"<h3>Checks</h3>{self._proof_table(unproven)}{folded}"
+
+    def _proof_table(self, checks: Sequence[CheckProof]) -> str:
+        if not checks:
             return ""
-        return f"""<h3>Checks: proven by</h3><div class="wide"><table>
-<thead><tr><th scope="col">Proven</th><th scope="col">Check</th><th scope="col">By</th>
+        rows = "".join(self._proof_of(each) for each in checks)
+        return f"""<div class="wide"><table>
+<thead><tr><th scope="col">Proven</th><th scope="col">Check</th><th scope="col">Proven by</th>
 <th scope="col">Last seen red</th></tr></thead><tbody>{rows}</tbody></table></div>"""
 
     def _proof_of(self, check: CheckProof) -> str:
         if check.proven:
             word = badge(Verdict.PASSED, "proven")
-            by = f"proven by: {_listed(check.faults)}"
+            by = _listed(check.faults)
         else:
             word = badge(Verdict.FAILED, "unproven")
             by = text(why_unproven(check, self._proof))
@@ -119,9 +131,9 @@ class _System:
             (
                 "<h3>Faults × checks</h3>",
                 self._table(news),
-                _folded("went as told, and prove checks", len(red), self._table(red)),
-                _folded("went as told, and prove nothing", len(along), self._table(along)),
-                _folded("had to redden nothing, and did not", len(silent), _names(silent)),
+                _folded("fault", "noticed as told", len(red), self._table(red)),
+                _folded("fault", "without proof, as told", len(along), self._table(along)),
+                _folded("fault", "with nothing to redden, as told", len(silent), _names(silent)),
             )
         )
 
@@ -137,36 +149,34 @@ aria-label="Faults and checks of {text(self._name)}"><table><thead><tr>
 
     def _row(self, drill: DrillRecord) -> str:
         said = _cells(drill)
-        inner = "".join(_cell(said.get(key)) for key in self._columns)
+        inner = "".join(_cell(said.get(key), key, drill) for key in self._columns)
         return f'<tr><th scope="row">{text(drill.fault)}</th>{inner}</tr>'
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """What one fault did to one check; `says` in a sentence."""
+    """What one fault did to one check; `verdict` is the word, `says` a sentence."""
 
     kind: Kind
+    verdict: str
     says: str
 
 
 def _cells(drill: DrillRecord) -> dict[Key, _Cell]:
     """What is to be said of each check; those that stayed as they were are left out."""
     stood = {each.key: each.verdict for each in drill.reddened}
-    cells: dict[Key, tuple[Kind, str]] = {}
+    cells: dict[Key, _Cell] = {}
     for each in drill.reddened:
         kind = STRAYED if each.key in drill.wrong else DRAWN
-        cells[each.key] = (kind, f"{each.verdict}: {each.sentence}")
+        cells[each.key] = _Cell(kind, each.verdict, f"{each.verdict}: {each.sentence}")
     for must in (*drill.also, *drill.must_redden):
         kind, says = _expected(drill, must)
         if kind is MISSED:
             says += f"; it is {stood.get(must.key, 'still good')}"
-        cells[must.key] = (kind, says)
+        cells[must.key] = _Cell(kind, must.verdict, says)
     for each in drill.unsteady:
-        cells[each.key] = (UNSTEADY, f"first {each.verdict}: {each.sentence}")
-    return {
-        key: _Cell(kind, f"{named(key)} under {drill.fault}: {says}")
-        for key, (kind, says) in cells.items()
-    }
+        cells[each.key] = _Cell(UNSTEADY, each.verdict, f"first {each.verdict}: {each.sentence}")
+    return cells
 
 
 def _expected(drill: DrillRecord, must: MustRedden) -> tuple[Kind, str]:
@@ -181,12 +191,13 @@ def _expected(drill: DrillRecord, must: MustRedden) -> tuple[Kind, str]:
     return DRAWN, f"{should}, as told"
 
 
-def _cell(cell: _Cell | None) -> str:
+def _cell(cell: _Cell | None, key: Key, drill: DrillRecord) -> str:
     if cell is None:
         return "<td></td>"
+    says = f"{named(key)} under {drill.fault}: {cell.says}"
     return (
-        f'<td class="is-{cell.kind.css}" title="{text(cell.says)}">'
-        f'<span aria-hidden="true">{cell.kind.sign}</span>'
+        f'<td class="is-{cell.kind.css}" title="{text(says)}"><span aria-hidden="true">'
+        f"{cell.kind.sign}{verdict_of(cell.verdict).letter}</span>"
         f'<span class="unseen">{text(cell.kind.means)}</span></td>'
     )
 
@@ -228,9 +239,9 @@ def _names(drills: Iterable[DrillRecord]) -> str:
     return f"<p>{text('; '.join(each.fault for each in drills))}</p>"
 
 
-def _folded(what: str, number: int, inner: str) -> str:
+def _folded(one: str, what: str, number: int, inner: str) -> str:
     if not number:
         return ""
-    faults = "fault" if number == 1 else "faults"
-    summary = f"<summary>{number:,} {faults} {text(what)}</summary>"
+    several = one if number == 1 else f"{one}s"
+    summary = f"<summary>{number:,} {several} {text(what)}</summary>"
     return f"<details>{summary}{inner}</details>"

@@ -149,6 +149,8 @@ def _findings(told: Sequence[CheckRecord], run: RunRecord, past: History) -> str
     inner += "".join(_missing(node) for node in run.missing)
     if not run.checks and not run.missing:
         inner = "<p>No check ran, so nobody knows how the systems are.</p>"
+    if run.proof_required and run.unproven:
+        inner += f"<p>{text(unproven_of(run))}. Proof was required.</p>"
     if not inner:
         inner = "<p>Nothing is wrong.</p>"
     return (
