@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from watchkeeper.errors import ConfigurationError
 from watchkeeper.yaml_file import YamlNode, nearest, read_yaml
@@ -130,3 +135,66 @@ def test_nearest_says_nothing_rather_than_nonsense() -> None:
     """A hint that misleads is worse than none."""
     assert nearest("timout", ["timeout", "url"]) == 'did you mean "timeout"?'
     assert nearest("banana", ["timeout", "url"]) == ""
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-(10**12), 10**12)
+    | st.floats(allow_nan=False, allow_infinity=False, width=32).map(float)
+    | st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=12)
+    | st.sampled_from(("no", "on", "9:30", "1.10", "2026-03-01", "~", "null", "- a", "{a", "a: b"))
+)  # fmt: skip
+NAMES = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=6)
+NESTED = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+QUICK = settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@QUICK
+@given(st.dictionaries(NAMES, NESTED, max_size=4), st.booleans())
+def test_any_nesting_comes_back_as_it_was_written(
+    tmp_path: Path, data: dict[str, object], in_a_line: bool
+) -> None:
+    """Mappings, lists and scalars, in blocks or in one line, are read as they were written."""
+    writer = YAML()
+    writer.default_flow_style = in_a_line
+    out = StringIO()
+    writer.dump(data, out)
+    assert read(tmp_path, out.getvalue()).plain() == data
+    assert read(tmp_path, json.dumps(data, ensure_ascii=False)).plain() == data
+
+
+PIECES = st.sampled_from(
+    ("a: ", "- ", "\n", "  ", "\t", "{", "}", "[", "]", '"', "'", ":", "#", "&a ", "*a", "!!int ",
+     "!b ", "|", ">", "%", "@", "`", "? ", "<<: ", "---\n", "...", "1_0", "0x", "1e", ".inf",
+     "2026-02-30", "\\x", "\x00", "\ufeff", "ä", "\u2028", "a: 1\n", "!!binary ",
+     "!!timestamp ", "!!null ", "!!python/object:os.system "),
+)  # fmt: skip
+
+
+@settings(QUICK, max_examples=300)
+@given(st.lists(PIECES | st.text(max_size=3), max_size=10).map("".join) | st.binary(max_size=20))
+def test_garbage_is_refused_with_its_place_or_read(tmp_path: Path, text: str | bytes) -> None:
+    """No file, whatever stands in it, ends in another exception than a complaint that names it."""
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    path = written(tmp_path, raw)
+    try:
+        read_yaml(path).plain()
+    except ConfigurationError as refused:
+        assert refused.place is not None
+        assert refused.place.path == path
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=(AttributeError, KeyError),
+    reason="ruamel trips over its own tags, and read_yaml lets that through",
+)
+@pytest.mark.parametrize("tag", ["!!set", "!!omap", "!!bool"])
+def test_a_tag_that_does_not_fit_is_refused(tmp_path: Path, tag: str) -> None:
+    """A tag of YAML on what it does not fit is a complaint as well, and no exception of Python."""
+    assert "file.yml" in refusal(tmp_path, f"a: {tag} b\n")

@@ -100,11 +100,24 @@ def test_a_mistake_is_refused(tmp_path: Path, old: str, new: str, line: int, sai
     assert f"drills.yml:{line}:" in str(refused.value)
 
 
-def test_a_fault_is_drilled_once(tmp_path: Path) -> None:
-    """A second drill of one fault is refused, with the line of the first."""
-    with pytest.raises(ConfigurationError, match="drilled twice") as refused:
-        load(tmp_path, DOWN + "  - each of: [sonarr down, radarr down]\n")
+def test_chapters_say_on_their_own_what_a_fault_does(tmp_path: Path) -> None:
+    """Several entries of one fault are one drill, which expects what all of them say."""
+    more = "  - each of: [sonarr down, radarr down]\n    deadline: 2 seconds\n    may: [MM-DAY-1]\n"
+    first, second = load(tmp_path, DOWN + more).drills
+    assert (first.fault, second.fault) == ("radarr down", "sonarr down")
+    assert first.named == {RADARR, Check("MM-DAY-1"), Check("MM-DAY-2")}
+    assert (first.place.line, first.deadline_s) == (3, 2)
+
+
+def test_a_check_is_expected_once_for_a_fault(tmp_path: Path) -> None:
+    """A second entry about the same check is refused, with the line of the first."""
+    more = "  - each of: [sonarr down, radarr down]\n    may: [MM-DAY-2]\n"
+    with pytest.raises(ConfigurationError, match="drilled twice for MM-DAY-2") as refused:
+        load(tmp_path, DOWN + more)
     assert "line 3" in str(refused.value)
+    slow, quick = (f"  - fault: sonarr down\n    deadline: {n} seconds\n" for n in (2, 3))
+    with pytest.raises(ConfigurationError, match="two deadlines"):
+        load(tmp_path, DOWN + slow + quick)
 
 
 @pytest.mark.parametrize(

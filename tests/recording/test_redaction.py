@@ -116,7 +116,7 @@ SHAPES = (
     '"token": "hunter22',
     "['backup', '--password', 'hunter22', 'x']",
     '["backup","--db-password","hunter22"]',
-    r'[\"--token\", \"hunter22\"]',
+    r"[\"--token\", \"hunter22\"]",
     '<input type="hidden" name="csrf_token" value="hunter22">',
     "<input value='hunter22' name='csrf' type='hidden'/>",
     r'{"page": "<meta name=\"csrf-token\" content=\"hunter22\">"}',
@@ -250,7 +250,8 @@ def test_nested_too_deeply_is_cut_and_not_a_crash() -> None:
 @pytest.mark.parametrize(
     "part",
     ["token=", "eyJ", "://a", '"token": "', "basic ", "a", "authorization:", "cookie:", "--a-",
-     "-----BEGIN PRIVATE KEY-----", "://a:", "<input ", "<input name=csrf value=", "--token',", "password\\", "token    ", "-u a", "\x1b]", "\x1b["],
+     "-----BEGIN PRIVATE KEY-----", "://a:", "<input ", "<input name=csrf value=", "--token',",
+     "password\\", "token    ", "-u a", "\x1b]", "\x1b["],
 )  # fmt: skip
 def test_hostile_texts_take_linear_time(part: str) -> None:
     """A megabyte of any beginning of a shape takes no more than two seconds."""

@@ -1,4 +1,4 @@
-"""How does a test give a project a system of its own, without a replica, in place of the real one?"""
+"""How does a test give a project a system of its own, without a replica, for the real one?"""
 
 from __future__ import annotations
 

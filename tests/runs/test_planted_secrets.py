@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import sqlite3
 import sys
 import urllib.parse
@@ -102,13 +103,25 @@ figures:
   redirect: {http: {get: open /away}, pick: .seen}
   asked with a parameter: {http: {get: open /refused, params: {sig: "PARAMETER"}}, pick: .seen}
   asked with a header: {http: {get: open /echo, headers: {X-Auth-Token: "HEADER"}}, pick: .seen}
-  environment: {command: ["PYTHON", -c, "import os; print(os.environ)"], in: files, environment: {SHOP_API_TOKEN: "ENVIRONMENT"}}
-  arguments: {command: ["PYTHON", -c, "import sys; print(sys.argv)", --db-password, "ARGUMENT"], in: files}
-  failing arguments: {command: ["PYTHON", -c, "import sys; sys.exit(str(sys.argv))", --db-password, "ARGUMENT"], in: files}
-  failing command: {command: ["PYTHON", -c, "import sys; sys.exit('curl -u bob:CURL failed: password=ERROR')"], in: files}
+  environment:
+    command: ["PYTHON", -c, "import os; print(os.environ)"]
+    in: files
+    environment: {SHOP_API_TOKEN: "ENVIRONMENT"}
+  arguments:
+    command: ["PYTHON", -c, "import sys; print(sys.argv)", --db-password, "ARGUMENT"]
+    in: files
+  failing arguments:
+    command: ["PYTHON", -c, "import sys; sys.exit(str(sys.argv))", --db-password, "ARGUMENT"]
+    in: files
+  failing command:
+    command: ["PYTHON", -c, "import sys; sys.exit('curl -u bob:CURL failed: password=ERROR')"]
+    in: files
   log lines: {log: log, last lines: 100, among: .}
   texts of the log: {log: log, among: ., columns: {text: text}}
-  logins: {sql: "SELECT id, name, api_key FROM logins WHERE note <> 'password=SQL'", in: store, key: id}
+  logins:
+    sql: "SELECT id, name, api_key FROM logins WHERE note <> 'password=SQL'"
+    in: store
+    key: id
   notes: {sql: "SELECT id, note FROM logins", in: store, key: id}
   key of bob: {sql: "SELECT note FROM logins WHERE id = 1", in: store}
   broken query: {sql: "SELECT nothing FROM logins WHERE note = 'password=SQL'", in: store}
@@ -127,7 +140,7 @@ LISTS = ("log lines", "texts of the log", "logins", "notes")
 RAISED = f"""
 def raised(*_, **__):
     secret = "{HIDDEN["exception text"]}"
-    raise RuntimeError(f"cannot connect to postgresql://bob:{{secret}}@h:5432/x, password={{secret}}")
+    raise RuntimeError(f"no connection to postgresql://bob:{{secret}}@h/x, password={{secret}}")
 """
 
 
@@ -144,8 +157,8 @@ def _target() -> str:
 
 def _feature() -> str:
     """Each figure in a passing check, in a failing one and in a list; then sentences and rows."""
-    nouns = [line.split(":")[0].strip() for line in FIGURES.partition("figures:\n")[2].partition(
-        "operations:")[0].splitlines() if line.startswith("  ") and "{text}" not in line]  # fmt: skip
+    figures = FIGURES.partition("figures:\n")[2].partition("operations:")[0]
+    nouns = [noun for noun in re.findall(r"(?m)^  (\S[^:]*):", figures) if "{text}" not in noun]
     scenarios = ["@shop @daily", "Feature: Secrets"]
     number = 0
 

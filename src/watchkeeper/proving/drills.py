@@ -94,6 +94,11 @@ class Drill:
         """What people call it: "radarr down and sonarr down"."""
         return " and ".join(self.turns)
 
+    @property
+    def named(self) -> frozenset[Check]:
+        """Every check that it says something about."""
+        return frozenset((*(each.check for each in self.red), *self.also, *self.may))
+
     def among(self, checks: Collection[Check]) -> Drill:
         """The drill as far as it is about `checks`."""
         return replace(
@@ -175,8 +180,7 @@ def load_drills(path: Path, system: str, known: Collection[Check]) -> Drills:
                 "a drill is a mapping with a fault", place=node.place("drills", number)
             )
         drills += _drills(YamlNode(path, data), system, known)  # type: ignore[arg-type]
-    _no_fault_twice(drills)
-    return Drills(system, path, _whose(node, known), tuple(drills))
+    return Drills(system, path, _whose(node, known), tuple(_merged(drills)))
 
 
 def _drills(node: YamlNode, system: str, known: Collection[Check]) -> Iterable[Drill]:
@@ -231,14 +235,34 @@ def _whose(node: YamlNode, known: Collection[Check]) -> Whose:
     return Whose({name: tuple(map(str, parts)) for name, parts in written.data.items()})
 
 
-def _no_fault_twice(drills: Iterable[Drill]) -> None:
-    seen: dict[tuple[str, ...], Drill] = {}
+def _merged(drills: Iterable[Drill]) -> Iterable[Drill]:
+    """One drill for each fault: every chapter may say on its own what the fault does to its checks."""
+    found: dict[tuple[str, ...], Drill] = {}
     for drill in drills:
         turns = tuple(sorted(drill.turns))
-        if turns in seen:
-            raise ConfigurationError(
-                f'"{drill.fault}" is drilled twice',
-                place=drill.place,
-                hint=f"the other one is on line {seen[turns].place.line}",
-            )
-        seen[turns] = drill
+        found[turns] = _together(found[turns], drill) if turns in found else drill
+    return found.values()
+
+
+def _together(one: Drill, other: Drill) -> Drill:
+    for check in one.named & other.named:
+        raise ConfigurationError(
+            f'"{one.fault}" is drilled twice for {check}',
+            place=other.place,
+            hint=f"the other one is on line {one.place.line}",
+        )
+    deadlines = {one.deadline_s, other.deadline_s} - {DEADLINE_S}
+    if len(deadlines) > 1:
+        raise ConfigurationError(
+            f'"{one.fault}" has two deadlines',
+            place=other.place,
+            hint=f"the other one is on line {one.place.line}",
+        )
+    return replace(
+        one,
+        red=(*one.red, *other.red),
+        also={**one.also, **other.also},
+        may=one.may | other.may,
+        deadline_s=next(iter(deadlines), DEADLINE_S),
+        hangs=one.hangs or other.hangs,
+    )

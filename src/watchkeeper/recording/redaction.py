@@ -35,7 +35,8 @@ _ESCAPED = r"""\\+["'][^"'\\]*"""
 _BARE = r"""[^\s&"'<>\\]*[^\s&"'<>\\),;\]}]"""
 
 _HIDDEN = re.compile(
-    rf"""\b(?:name|type|id)\s{{0,4}}=\s{{0,4}}\\*["']?[\w.:-]{{0,40}}(?:{_NAMES}|csrf)""", re.IGNORECASE
+    rf"""\b(?:name|type|id)\s{{0,4}}=\s{{0,4}}\\*["']?[\w.:-]{{0,40}}(?:{_NAMES}|csrf)""",
+    re.IGNORECASE,
 )
 _SHOWN = re.compile(
     r"""(\b(?:value|content)\s{0,4}=\s{0,4})(?:(\\*")[^"\\<>]+|(\\*')[^'\\<>]+|[^\s"'\\<>]+)""",
