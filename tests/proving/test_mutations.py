@@ -1,4 +1,4 @@
-"""Would the drills notice a blunted check? Some are tried here, all by `tests.proving.mutations`."""
+"""Would the drills notice a blunted check? Some are tried here, all by tests.proving.mutations."""
 
 from __future__ import annotations
 

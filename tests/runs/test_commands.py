@@ -132,7 +132,7 @@ def test_doctor_is_ready_on_a_healthy_machine_and_sees_services(
     ended = project.watchkeeper("doctor", "--target", "production", env=system.variables)
     assert ended.status == 1, ended.text
     assert "start it, or check its address" in ended.out
-    assert "is not there" in ended.out and "2 to be mended" in ended.out
+    assert "is not there" in ended.out and "3 to be mended" in ended.out
 
 
 def test_doctor_names_variables_targets_files_and_secrets(project: Project) -> None:

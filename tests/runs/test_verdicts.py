@@ -161,7 +161,7 @@ def test_what_could_not_be_seen_is_inconclusive(project: Project) -> None:
 
 def test_no_tests_and_a_mistake_exit_as_pytest_does(project: Project) -> None:
     """Nothing selected is 5 and no run; a feature that can't be read is 4, also beside others."""
-    ended = project.pytest("-m", "weekly", *FAST)
+    ended = project.pytest("-m", "alert", *FAST)
     assert ended.status == 5, ended.text
     assert project.runs == []
     project.write("features/bad.feature", "@media-management\nFeature: Bad\n  Scenario: x\n")
