@@ -195,7 +195,7 @@ def _ran(
 ) -> str:
     """What the program wrote; raises OperationFailed that begins with `otherwise`."""
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - an argument list, no shell
             arguments,
             cwd=folder,
             env=child.environment(variables or {}),

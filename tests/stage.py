@@ -70,6 +70,10 @@ operations:
     effect: changes
     http: {post: app /order}
     leaves: {number of orders: 1 higher than before, mood: calm}
+  orders with patience:
+    effect: changes
+    http: {post: app /order}
+    leaves: {stock: exactly 6 within 5 seconds, mood: the same as before}
   resets the failed orders:
     effect: changes
     sql: UPDATE orders SET status = 'new' WHERE id IN (SELECT id FROM ({touches}))

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.test_performing import ended, makes_order
 from watchkeeper.holding import Became, Touched, came_to, compared
 from watchkeeper.meaning import Change, Changed, Extent
 from watchkeeper.observation import Row, Table
-from watchkeeper.plan import Complaint
+from watchkeeper.plan import Complaint, Scenario, services_needed
 from watchkeeper.verdicts import Verdict
 
 PASSED, FAILED, UNKNOWN = Verdict.PASSED, Verdict.FAILED, Verdict.UNKNOWN
@@ -207,6 +208,33 @@ def test_what_it_must_leave_is_verified(tmp_path: Path) -> None:
     assert verdict is FAILED
     assert "the operator orders with care" in told
     assert "; but then number of orders of the shop was 1, expected 1 higher than before" in told
+
+
+def test_what_it_must_leave_may_take_a_while(tmp_path: Path) -> None:
+    """What comes true in time is waited for; each figure is compared with its own before."""
+    text = "When the operator orders with patience\nThen its mood is calm"
+    stocks = iter([5, 5, 6])
+    with stage(tmp_path, stock=lambda _: {"count": next(stocks)}) as it:
+        assert [verdict for verdict, _ in ended(it.perform(text, "changes"))] == [PASSED, PASSED]
+        it.shop.answers["/stock"] = {"count": 6}
+        moods = iter(["ok", "bad"])
+        it.shop.answers["/mood"] = lambda _: {"mood": next(moods)}
+        verdict, told = ended(it.perform(text, "changes"))[0]
+    assert verdict is FAILED
+    assert "mood of the shop was busy, expected the same as before (calm)" in told
+
+
+def test_what_is_tried_in_turn_needs_its_services(tmp_path: Path) -> None:
+    """Variables that only an operation of the table names are asked for before anything begins."""
+    with stage(tmp_path) as it:
+        scenario = it.planned(TRIES, "changes")
+        assert isinstance(scenario, Scenario)
+        steps = tuple(step for step in scenario.steps if step.attempts)
+        assert services_needed([replace(scenario, steps=steps)], it.observer.target) == {"app"}
+        assert [step.written_verb for step in scenario.every_step if step.operation] == [
+            "calls for help",
+            "wakes it up",
+        ]
 
 
 TRIES = (

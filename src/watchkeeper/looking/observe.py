@@ -67,6 +67,7 @@ class Observer:
         probes: Mapping[str, Probe[Any]],
         looking: LookingLoop,
         clock: Clock,
+        *,
         learn: Callable[[str], object] = lambda secret: None,
     ) -> None:
         self.target = target

@@ -236,7 +236,7 @@ def _whose(node: YamlNode, known: Collection[Check]) -> Whose:
 
 
 def _merged(drills: Iterable[Drill]) -> Iterable[Drill]:
-    """One drill for each fault: every chapter may say on its own what the fault does to its checks."""
+    """One drill for each fault: each chapter may say on its own what it does to its checks."""
     found: dict[tuple[str, ...], Drill] = {}
     for drill in drills:
         turns = tuple(sorted(drill.turns))

@@ -31,7 +31,10 @@ REAL_SHARE = 1 / 200
 """The share of a wait that passes in truth: two minutes are 0.6 s, time for a system to work."""
 
 OPERATION_S = 3.0
-"""When an operation written in Python is given up; those on a healthy replica take milliseconds."""
+"""When an operation is given up; those on a healthy replica take milliseconds."""
+
+HURRIED = ("python", "command", "sql")
+"""Operators whose operations a fault can make wait; the rest has a service's deadline."""
 
 GLANCES = 5
 GLANCE_S = 0.1
@@ -156,9 +159,7 @@ class Stage:
         """Eyes and hands that know nothing of the fault before: no answer, session or refusal."""
         clock = DrillClock(replica=self.replica)
         services = {name: _hurried(each, deadline_s) for name, each in self._services.items()}
-        observer = Observer(
-            self._target, services, PROBES, self._looking, clock, self._learn
-        )
+        observer = Observer(self._target, services, PROBES, self._looking, clock, learn=self._learn)
         if not self._ready:
             steps = (step for scenario in self.scenarios for step in scenario.steps)
             observer.make_ready(look for step in steps for look in step.looks)
@@ -186,13 +187,13 @@ class _FollowedHands(Hands):
 
 
 def _in_haste(scenario: Scenario) -> Scenario:
-    """The scenario with a short deadline for operations that would wait for a lock."""
+    """The scenario with a short deadline for operations that would wait for a lock or an answer."""
     return replace(scenario, steps=tuple(_in_haste_step(step) for step in scenario.steps))
 
 
 def _in_haste_step(step: Step) -> Step:
     operation = step.operation
-    if operation is None or operation.operator != "python":
+    if operation is None or operation.operator not in HURRIED:
         return step
     order = operation.order.model_copy(update={"deadline": f"{OPERATION_S:g} seconds"})
     return replace(step, operation=replace(operation, order=order))

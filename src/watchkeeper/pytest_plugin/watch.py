@@ -159,7 +159,7 @@ class Watch:
         for secret in target.secrets(services):
             self.redactor.add(secret)
         observer = Observer(
-            target, services, PROBES, self._looking, self.clock, self.redactor.add
+            target, services, PROBES, self._looking, self.clock, learn=self.redactor.add
         )
         observer.make_ready(
             look for scenario in own for step in scenario.steps for look in step.looks
