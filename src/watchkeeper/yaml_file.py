@@ -213,7 +213,8 @@ def read_yaml(path: Path) -> YamlNode:
         raise ConfigurationError(
             f"is no YAML: {_first_line(error.problem)}", place=_mark(path, error), hint=hint
         ) from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # ruamel's own faults on garbage among them, such as a !!set on what is none.
         problem = f"is no YAML: {_first_line(str(error))}"
         raise ConfigurationError(problem, place=Place(path)) from None
     if not isinstance(data, CommentedMap):

@@ -31,8 +31,12 @@ def run(reports: Path, runs: Sequence[Path]) -> int:
 
 
 def _head(folder: Path) -> str | None:
-    """The hash of the last record as run.json tells it; None where that can't be read."""
+    """The hash of the last record as run.json tells it.
+
+    None where that can't be read, and of a run that never ended: its ledger went on after it.
+    """
     try:
-        return RunRecord.read(folder / "run.json").ledger_head or None
+        run = RunRecord.read(folder / "run.json")
     except (OSError, ValueError, KeyError):
         return None
+    return None if run.verdict in ("running", "interrupted") else run.ledger_head or None

@@ -188,17 +188,19 @@ class RedactingWriter:
 
 
 def _put(path: str, data: bytes) -> None:
-    """Write a file by three calls of the system.
+    """Write a file whole or not at all, by four calls of the system.
 
     A text file of Python's makes more of them, and at each the thread that looks takes the
     interpreter's lock.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    partly = f"{path}.part"
+    descriptor = os.open(partly, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         while data:
             data = data[os.write(descriptor, data) :]
     finally:
         os.close(descriptor)
+    os.replace(partly, path)  # noqa: PTH105 - a Path object for each file costs more than this
 
 
 def _evidence(found: FindingRecord) -> str:

@@ -42,7 +42,7 @@ class Recorder:
             duration_s=round(found.duration_s, 6),
             keyword=account.keyword,
             parameters=tuple((self.text(k), self.text(v)) for k, v in account.parameters),
-            table=tuple(tuple(self.text(cell) for cell in row) for row in account.table),
+            table=self.redactor.table([[clean(cell) for cell in row] for row in account.table]),
             excerpt=self.text(account.excerpt) if found.verdict is not Verdict.PASSED else "",
             cause=found.cause,
         )
