@@ -11,7 +11,7 @@ import pytest
 
 from tests.runs.runs import FAST, SLUG, Project, until
 
-SLOW = """@media-management @weekly
+SLOW = """@media-management @alert
 Feature: Waiting
 
   @MM-SLOW-1 @P3
@@ -63,7 +63,7 @@ def test_a_stopped_run_says_interrupted(
     waiting: Project, sent: signal.Signals, workers: tuple[str, ...]
 ) -> None:
     """Ctrl-C and SIGTERM end with 2 and a report that claims nothing for what did not end."""
-    process = waiting.start("-m", "weekly", "-p", "no:cacheprovider", *workers,
+    process = waiting.start("-m", "alert", "-p", "no:cacheprovider", *workers,
                             *(["--report=results"] if workers else []))  # fmt: skip
     _begun(waiting)
     process.send_signal(sent)
@@ -87,7 +87,7 @@ def test_a_stopped_run_says_interrupted(
 
 def test_a_killed_run_leaves_nothing_that_the_next_one_does_not_find(waiting: Project) -> None:
     """After SIGKILL the replica ends by itself; the next run says that the other never ended."""
-    process = waiting.start("-m", "weekly", *FAST)
+    process = waiting.start("-m", "alert", *FAST)
     _begun(waiting)
     replica = waiting.replica_processes()
     ports = {each.laddr.port for one in replica for each in one.net_connections() if not each.raddr}
@@ -116,7 +116,7 @@ def test_a_killed_run_leaves_nothing_that_the_next_one_does_not_find(waiting: Pr
 
 def test_a_worker_that_is_killed_is_named_with_what_it_leaves_out(waiting: Project) -> None:
     """Under -n 2 a killed worker does not hang the run, and its check is missing, not green."""
-    process = waiting.start("-m", "weekly", "-n", "2", *FAST)
+    process = waiting.start("-m", "alert", "-n", "2", *FAST)
     _begun(waiting)
     leader = psutil.Process(process.pid)
     victim = _workers(leader)[0]
