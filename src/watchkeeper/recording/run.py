@@ -162,9 +162,6 @@ class RunRecord:
         applies = (c for c in self.checks if c.verdict != Verdict.NOT_APPLICABLE.value)
         return tuple(check for check in applies if not check.proven)
 
-    def with_verdict(self, verdict: Verdict) -> tuple[CheckRecord, ...]:
-        return tuple(check for check in self.checks if check.verdict == verdict.value)
-
 
 def instant(moment: datetime) -> str:
     """`moment` as ISO 8601 in UTC with milliseconds: 2026-02-18T09:00:12.345Z."""
