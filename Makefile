@@ -18,6 +18,7 @@ daily: .venv/.ready ## run the day's checks on the embedded replicas; leaves an 
 
 test: .venv/.ready ## run every test: lint, types, import contracts, tests
 	@.venv/bin/python tools/browser
+	@.venv/bin/python tools/prometheus
 	@$(MAKE) --no-print-directory lint
 	@$(PYTEST) tests
 

@@ -59,8 +59,11 @@ def noun_pattern(name: str, *, capture: bool) -> str:
 def quotable(kind: str, texts: Mapping[str, str]) -> dict[str, str]:
     """Texts as they may stand in a question or order of this kind without meaning more than a text.
 
-    In SQL between quotes, in a log's regular expressions literally; as they are everywhere else.
+    In SQL and PromQL between quotes, in a log's regular expressions literally; as they are
+    everywhere else.
     """
+    if kind == "metric":
+        return {name: _BREAKS_OUT.sub(_as_escape, text) for name, text in texts.items()}
     if kind == "sql":
         return {name: text.replace("'", "''") for name, text in texts.items()}
     if kind == "log":
@@ -68,13 +71,26 @@ def quotable(kind: str, texts: Mapping[str, str]) -> dict[str, str]:
     return dict(texts)
 
 
-def unquoted(sql: str) -> str:
-    """The first {placeholder} of `sql` that stands outside quotes; "" where none does.
+_BREAKS_OUT = re.compile(r"""["'`\\\n]""")
 
-    A text from a sentence or a system could widen the statement there.
+
+def _as_escape(found: re.Match[str]) -> str:
+    return f"\\x{ord(found[0]):02x}"
+
+
+def unquoted(query: str, quoted: str = r"'[^']*'") -> str:
+    """The first {placeholder} of SQL (or another language, as it quotes) that stands outside
+    quotes; "" where none does.
+
+    A text from a sentence or a system could widen the query there; a number of ours can't.
     """
-    found = _PLACEHOLDER.search(re.sub(r"'[^']*'", "''", sql))
-    return found[0] if found and found[1] != TOUCHES else ""
+    places = _PLACEHOLDER.finditer(re.sub(quoted, "''", query))
+    ours = (TOUCHES, "window")
+    return next((place[0] for place in places if place[1].partition(".")[0] not in ours), "")
+
+
+PROMQL_QUOTED = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
+"""Of PromQL's texts those that know escapes: those between backticks have none."""
 
 
 TOUCHES = "touches"

@@ -47,6 +47,7 @@ class Table:
     """A list: a count to judge, its rows as evidence.
 
     `total` may exceed `len(rows)` where only the first rows are kept (`Table.KEEP`).
+    `measure`: the column that says how much, where all others only say of what.
     """
 
     KEEP = 1_000  # rows kept as evidence; a report with more is not read by anybody
@@ -54,6 +55,7 @@ class Table:
     rows: tuple[Row, ...]
     total: int
     key: str | None = None
+    measure: str | None = None
 
     def __len__(self) -> int:
         return self.total

@@ -49,6 +49,7 @@ from watchkeeper.yaml_file import nearest
 _LATE = re.compile(r"\{((?:made|that|before|answer)\.[^}]+)\}")
 _BEFORE = re.compile(r"\{before\.([^}]+)\}")
 _HOUR_S = 3_600
+_OVER_A_TIME = (":since", "{window.", "{window}", '"range": "window"')  # what only a window fills
 EACH_CHANGED = "each of the changed "
 """How a sentence speaks of the rows that an earlier one found changed."""
 
@@ -87,8 +88,9 @@ class Look:
         """The question with the sentence's texts and the window filled in."""
         stands_for = quotable(self.figure.probe, dict(self.arguments))
         if self.window_s is not None:
-            stands_for["window.hours"] = f"{self.window_s / _HOUR_S:g}"
-            stands_for["window.seconds"] = f"{self.window_s:g}"
+            stands_for["window"] = f"{round(self.window_s * 1000)}ms"  # as PromQL writes it
+            stands_for["window.hours"] = f"{self.window_s / _HOUR_S:.10g}"
+            stands_for["window.seconds"] = f"{self.window_s:.10g}"  # not 2.592e+06
         asked = self.figure.question
         if stands_for:
             asked = _filled(asked, stands_for)
@@ -537,7 +539,7 @@ def _takes_window(figure: Figure) -> bool:
 
 def needs_window(figure: Figure) -> bool:
     asked = _dumped(figure.question)
-    return ":since" in asked or "{window." in asked
+    return any(each in asked for each in _OVER_A_TIME)
 
 
 def _window_s(meaning: object) -> float | None:

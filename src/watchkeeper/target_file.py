@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from watchkeeper.errors import ConfigurationError, Place
-from watchkeeper.nouns import filled, unquoted
+from watchkeeper.nouns import PROMQL_QUOTED, filled, unquoted
 from watchkeeper.services import Model, service_of
 from watchkeeper.targets import (
     REPLICA,
@@ -200,7 +200,8 @@ def _split(
     own = {key: value for key, value in data.items() if key in aliases}
     if isinstance(data[kind], Mapping) and not _takes_mapping(model, kind):
         own = {**{k: v for k, v in own.items() if k != kind}, **data[kind]}
-    return own, {key: value for key, value in data.items() if key not in own or key == "key"}
+    taken = (own.keys() | {kind}) - {"key"}
+    return own, {key: value for key, value in data.items() if key not in taken}
 
 
 def _beside(model: type[Model], kind: str, data: Mapping[str, Any]) -> type[Model] | None:
@@ -288,7 +289,14 @@ def _operations(
 
 
 def _refuse_unquoted(name: str, asked: Model, place: Place) -> None:
-    """Refuse SQL in which a text of a sentence or a system could be more than a text."""
+    """Refuse a query in which a text of a sentence or a system could be more than a text."""
+    metric = unquoted(str(getattr(asked, "metric", "") or ""), PROMQL_QUOTED)
+    if metric:
+        raise ConfigurationError(
+            f'"{name}" has {metric} outside quotes in its PromQL',
+            place=place,
+            hint=f'write "{metric}", as the text that a label must have',
+        )
     found = unquoted(str(getattr(asked, "sql", "") or ""))
     if found:
         raise ConfigurationError(

@@ -19,6 +19,9 @@ from watchkeeper.units import SECOND
 SHOWN = 60
 """Characters of an unexpected value that a reason quotes."""
 
+NAMED = 3
+"""Rows that a reason names."""
+
 
 def read(figure: Figure, noun: str, answer: Answer, window: Window | None = None) -> Observation:
     """`answer` as an observation of `figure`, which the sentence calls `noun`.
@@ -130,13 +133,29 @@ def _only_cell(figure: Figure, table: Table) -> tuple[Value, bool]:
     """The one cell of a one-row, one-column result; an empty or NULL one is "no data"."""
     if table.total == 0:
         return 0, True
-    if table.total > 1 or len(table.rows[0].cells) != 1:
+    if table.measure is not None:
+        cell = _only_row(table).get(table.measure)
+    elif table.total == 1 and len(table.rows[0].cells) == 1:
+        cell = table.rows[0].cells[0][1]
+    else:
         raise CouldNotObserve(
             "unexpected",
             f"it gave {table.total:,} rows of {len(table.rows[0].cells)} columns, expected one",
         )
-    cell = table.rows[0].cells[0][1]
     return (0, True) if cell is None else (_judged(figure, cell), False)
+
+
+def _only_row(table: Table) -> Row:
+    if table.total > 1:
+        few = [
+            ", ".join(f"{name} {cell}" for name, cell in row.cells if name != table.measure)
+            for row in table.rows[:NAMED]
+        ]
+        more = "; …" if table.total > NAMED else ""
+        raise CouldNotObserve(
+            "several", f"it gave {table.total:,} values, expected one: {'; '.join(few)}{more}"
+        )
+    return table.rows[0]
 
 
 @lru_cache(maxsize=512)

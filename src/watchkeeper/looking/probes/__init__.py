@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from watchkeeper.looking.probes import command, file, host, http, log, python, sql
+from watchkeeper.looking.probes import command, file, host, http, log, metric, python, sql
 from watchkeeper.looking.reach import Probe
 from watchkeeper.services import Model
 
@@ -12,6 +12,7 @@ from watchkeeper.services import Model
 PROBES: dict[str, Probe[Any]] = {
     "http": http.PROBE,
     "sql": sql.PROBE,
+    "metric": metric.PROBE,
     "log": log.PROBE,
     "file": file.PROBE,
     "host": host.PROBE,
@@ -23,6 +24,7 @@ PROBES: dict[str, Probe[Any]] = {
 QUESTIONS: dict[str, type[Model]] = {
     "http": http.Question,
     "sql": sql.Question,
+    "metric": metric.Question,
     "log": log.Question,
     "file": file.Question,
     "host": host.Question,
