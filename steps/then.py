@@ -2,10 +2,12 @@
 
 from watchkeeper.limits import Limit, parse_limit
 from watchkeeper.meaning import (
+    Cause,
     Cell,
     Change,
     Changed,
     Contains,
+    Diagnosis,
     Elapsed,
     Extent,
     Meaning,
@@ -39,6 +41,14 @@ def figures_are(tense: Tense | None, datatable: Table) -> Meaning:
     return Readings(
         tuple(Reading(Subject(figure), parse_limit(limit), tense) for figure, limit in rows)
     )
+
+
+@word("{tense}its {figure} {is} {limit}, or else for one of these causes:", "then")
+def figure_is_or_else(tense: Tense | None, figure: str, limit: Limit, datatable: Table) -> Meaning:
+    """A figure keeps a limit, or the cause is named: a table of cause, sign and is."""
+    rows = rows_of(datatable, "cause", "sign", "is")
+    causes = (Cause(cause, Reading(Subject(sign), parse_limit(told))) for cause, sign, told in rows)
+    return Diagnosis(Reading(Subject(figure), limit, tense), tuple(causes))
 
 
 @word("{tense}it {has} no {list}", "given", "then")

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stage import Shop, stage
 from watchkeeper.performing import Performance
+from watchkeeper.plan import Scenario
 from watchkeeper.verdicts import Verdict
 
 UNKNOWN, FAILED, PASSED = Verdict.UNKNOWN, Verdict.FAILED, Verdict.PASSED
@@ -497,3 +498,99 @@ def test_every_finding_can_be_written_down(tmp_path: Path) -> None:
         account = it.found("Then its goods include:\n| name |\n| tea |")
     assert account.table[0] == ("id", "name", "price")
     json.dumps([account.table, account.parameters])
+
+
+GOODS_OF_THREE = [
+    {"id": 1, "name": "tea", "price": 3},
+    {"id": 2, "name": "milk", "price": 9},
+    {"id": 3, "name": "salt", "price": 12},
+]
+
+
+def test_every_row_of_a_list_is_judged_and_the_worst_is_named(tmp_path: Path) -> None:
+    """One bad row among good ones is the finding, with its key, and how many are like it."""
+    with stage(tmp_path, goods=GOODS_OF_THREE) as it:
+        good = ended(it.perform("Then the price of each of its goods is below 20"))
+        bad = ended(it.perform("Then the price of each of its goods is below 5"))
+    assert good == [(PASSED, "the price of each of the 3 goods is below 20")]
+    assert bad == [(FAILED, "the price of 2 was 9, expected below 5, and 1 more like it")]
+
+
+def test_each_of_no_rows_is_unknown_unless_the_sentence_allows_it(tmp_path: Path) -> None:
+    """What holds for every row of an empty list holds for nothing: nobody has looked."""
+    with stage(tmp_path, goods=[]) as it:
+        unknown = ended(it.perform("Then the price of each of its goods is below 5"))
+        allowed = it.found("Then the price of each of its goods is below 5, where there were any")
+    assert unknown[0][0] is UNKNOWN
+    assert "there are none to judge" in unknown[0][1]
+    assert allowed.finding.verdict is PASSED
+
+
+def test_an_empty_cell_passes_only_where_there_need_not_be_one(tmp_path: Path) -> None:
+    """A service without a health check is not a healthy one, unless the sentence says so."""
+    with stage(tmp_path) as it:
+        strict = it.found("Then the price of each of its goods is below 5")
+        lenient = it.found("Then the price of each of its goods is below 5, where there is one")
+    assert (strict.finding.verdict, lenient.finding.verdict) == (UNKNOWN, PASSED)
+
+
+DIAGNOSIS = """\
+Then its mood is calm, or else for one of these causes:
+  | cause             | sign        | is      |
+  | the shelf is bare | stock       | below 1 |
+  | it rains          | other stock | above 3 |
+"""
+
+
+def test_a_diagnosis_names_the_cause_whose_sign_is_there(tmp_path: Path) -> None:
+    """Bad, and the sign is there: failed, with the cause and what was seen of it."""
+    with stage(tmp_path, mood={"mood": "bad"}, stock={"count": 0, "other": 1}) as it:
+        verdict, sentence = ended(it.perform(DIAGNOSIS))[0]
+    assert verdict is FAILED
+    assert sentence.startswith("mood of the shop was busy, expected calm")
+    assert sentence.endswith("; the cause: the shelf is bare (stock: 0)")
+
+
+def test_a_healthy_figure_needs_no_cause(tmp_path: Path) -> None:
+    """Where all is well the signs are not even judged: an empty shelf alone is no finding."""
+    with stage(tmp_path, stock={"count": 0, "other": 9}) as it:
+        assert it.found(DIAGNOSIS).finding.verdict is PASSED
+
+
+def test_bad_for_no_known_cause_is_unknown(tmp_path: Path) -> None:
+    """A guess would send somebody to mend the wrong thing; what could not be seen is told."""
+    with stage(tmp_path, mood={"mood": "bad"}, stock={"count": 5}) as it:
+        verdict, sentence = ended(it.perform(DIAGNOSIS))[0]
+    assert verdict is UNKNOWN
+    assert "none of its 2 known causes was found" in sentence
+    assert "nobody could see whether it rains" in sentence
+
+
+def test_a_wait_leaves_its_trail(tmp_path: Path) -> None:
+    """What was found on the way to the last finding stands beside it, with its time."""
+    counts = iter([1, 1, 2, 3])
+    with stage(tmp_path, stock=lambda _: {"count": next(counts, 3)}) as it:
+        account = it.found("Then within 5 seconds its stock is exactly 3")
+    assert account.finding.verdict is PASSED
+    assert [found for _, found in account.table] == ["found", "stock: 1", "stock: 2", "stock: 3"]
+
+
+def test_whoever_waits_is_told_what_was_found_so_far(tmp_path: Path) -> None:
+    """A long wait shows that something moves, and how it stands."""
+    counts, told = iter([1, 2]), []
+    with stage(tmp_path, stock=lambda _: {"count": next(counts, 2)}) as it:
+        scenario = it.planned("Then within 5 seconds its stock is exactly 2")
+        assert isinstance(scenario, Scenario)
+        performance = Performance(scenario, it.observer, it.hands, told.append)
+        for step in scenario.steps:
+            performance.perform(step)
+    assert "stock of the shop was 1, expected exactly 2 within 5 seconds" in told[0]
+
+
+def test_the_time_since_the_start_comes_with_what_was_done_until_then(tmp_path: Path) -> None:
+    """An incident's timeline: every sentence with the time at which it was over."""
+    text = "Then its stock is at least 1\nThen no more than 5 minutes have passed since the start"
+    with stage(tmp_path) as it:
+        account = it.perform(text).accounts[-1]
+    assert account.table[0] == ("since the start", "what was done and seen", "verdict")
+    assert account.table[1][1:] == ("its stock is at least 1", "passed")

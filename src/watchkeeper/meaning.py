@@ -90,6 +90,22 @@ class Readings:
 
 
 @dataclass(frozen=True)
+class Cause:
+    """What may have gone wrong: it has where its `sign`, a figure, keeps its limit."""
+
+    name: str
+    sign: Reading
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A figure is judged; where it is bad, the cause is named whose sign is there."""
+
+    reading: Reading
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True)
 class Contains:
     """A list has the rows of the table: among others, only those, or in this order."""
 
@@ -190,10 +206,22 @@ class Elapsed:
     text: str
 
 
+def readings_of(meaning: object) -> tuple[Reading, ...]:
+    """Everything that a sentence reads and judges by a limit."""
+    if isinstance(meaning, Reading):
+        return (meaning,)
+    if isinstance(meaning, Readings):
+        return meaning.readings
+    if isinstance(meaning, Diagnosis):
+        return (meaning.reading, *(cause.sign for cause in meaning.causes))
+    return ()
+
+
 Meaning: TypeAlias = (
     Enter
     | Reading
     | Readings
+    | Diagnosis
     | Contains
     | OneNew
     | Pick
@@ -205,5 +233,5 @@ Meaning: TypeAlias = (
     | Elapsed
 )
 
-JUDGEMENTS = (Reading, Readings, Contains, OneNew, Changed, Report, Elapsed)
+JUDGEMENTS = (Reading, Readings, Diagnosis, Contains, OneNew, Changed, Report, Elapsed)
 """The meanings that give a finding: a scenario without one proves nothing."""

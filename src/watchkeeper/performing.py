@@ -34,6 +34,7 @@ from watchkeeper.meaning import (
     Cell,
     Changed,
     Contains,
+    Diagnosis,
     Elapsed,
     Enter,
     OneNew,
@@ -47,14 +48,18 @@ from watchkeeper.meaning import (
     Tenses,
     TryInTurn,
     Undo,
+    readings_of,
 )
-from watchkeeper.observation import Observation, Scalar, Table
-from watchkeeper.plan import EACH_CHANGED, Look, Scenario, Step, missing_late, ordered
+from watchkeeper.observation import Observation, Row, Scalar, Table
+from watchkeeper.plan import EACH, EACH_CHANGED, Look, Scenario, Step, missing_late, ordered
 from watchkeeper.targets import REPLICA, System
 from watchkeeper.verdicts import Finding, Verdict, worst
 from watchkeeper.wording import judged, subject_of, table_of, trend, value_of, where
 
 GOOD = (Verdict.PASSED, Verdict.DEGRADED)
+UNSEEN = (Verdict.UNKNOWN, Verdict.BLOCKED)
+TRAIL = 50
+"""Findings on the way to the last one that a report shows: enough for a training's progress."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,10 @@ class Account:
 
 class Stopped(Exception):
     """The scenario goes no further; what stopped it is the last of its accounts."""
+
+
+def _silent(told: str) -> None:
+    """Tell nobody what is waited for."""
 
 
 @dataclass
@@ -102,9 +111,18 @@ class _Memory:
 
 
 class Performance:
-    """One scenario's way through its steps. `accounts` is what it found, in order."""
+    """One scenario's way through its steps. `accounts` is what it found, in order.
 
-    def __init__(self, scenario: Scenario, observer: Observer, hands: Hands) -> None:
+    `waiting` is told what was found so far while a sentence waits for something to come true.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        observer: Observer,
+        hands: Hands,
+        waiting: Callable[[str], None] = _silent,
+    ) -> None:
         self.scenario = scenario
         self.accounts: list[Account] = []
         self._observer = observer
@@ -114,6 +132,8 @@ class Performance:
         self._began = observer.clock.now()
         self._operated = False
         self._performed = 0
+        self._waiting = waiting
+        self._timeline: list[tuple[str, str, str]] = []
 
     @property
     def verdict(self) -> Verdict:
@@ -127,9 +147,19 @@ class Performance:
             self._operated = True
         accounts = [_weighed(step, account) for account in _PERFORM[type(step.meaning)](self, step)]
         self.accounts += accounts
+        self._timeline += [
+            (self._since_start(), each.finding.step, each.finding.verdict.value)
+            for each in accounts
+        ]
         if any(self._stops(step, account) for account in accounts):
             raise Stopped
         self._performed += 1
+
+    def _since_start(self) -> str:
+        return f"{self._passed_s():.1f} s"
+
+    def _passed_s(self) -> float:
+        return (self._observer.clock.now() - self._began).total_seconds()
 
     def finish(self) -> None:
         """Undo what is to be undone, whatever happened before, and record how that went.
@@ -166,6 +196,30 @@ class Performance:
             for each in step.meaning.readings
         ]
 
+    def _diagnosis(self, step: Step) -> list[Account]:
+        """Bad with a cause whose sign is there is failed; bad without one is unknown: nobody knows
+        what to do about it.
+        """
+        meaning, sentence = step.meaning, step.written.text
+        assert isinstance(meaning, Diagnosis)
+        account = self._judged(step, meaning.reading, sentence)
+        if account.finding.verdict is not Verdict.FAILED:
+            return [account]
+        signs = [(c.name, self._judge_once(step, c.sign, sentence, True)) for c in meaning.causes]
+        found = [(name, sign) for name, sign in signs if sign.finding.verdict in GOOD]
+        unseen = [name for name, sign in signs if sign.finding.verdict in UNSEEN]
+        if found:
+            verdict = Verdict.FAILED
+            named = "; ".join(f"{name} ({_shown(sign)})" for name, sign in found)
+            told = f"{account.finding.sentence}; the cause: {named}"
+        else:
+            verdict = Verdict.UNKNOWN
+            told = f"{account.finding.sentence}; none of its {len(signs)} known causes was found"
+            told += f", and nobody could see whether {' or '.join(unseen)}" if unseen else ""
+        shown = [each for _, sign in signs for each in sign.parameters]
+        finding = replace(account.finding, verdict=verdict, sentence=told)
+        return [replace(account, finding=finding, parameters=(*account.parameters, *shown))]
+
     def _judged(self, step: Step, reading: Reading, sentence: str) -> Account:
         return self._over_time(
             reading.tense, lambda fresh: self._judge_once(step, reading, sentence, fresh)
@@ -174,12 +228,14 @@ class Performance:
     def _over_time(self, tense: Tense | None, judge: Callable[[bool], Account]) -> Account:
         clock = self._observer.clock
         if tense is not None and tense.kind is Tenses.WITHIN:
-            return within(
+            trail = _Trail(self)
+            account = within(
                 tense.seconds,
-                lambda: judge(True),
+                lambda: trail.after(judge(True)),
                 lambda account: account.finding.verdict is Verdict.PASSED,
                 clock,
             )
+            return account if account.table else replace(account, table=trail.table)
         if tense is not None and tense.kind is Tenses.THROUGHOUT:
             return throughout(
                 tense.seconds,
@@ -191,7 +247,7 @@ class Performance:
         return judge(self._operated)
 
     def _judge_once(self, step: Step, reading: Reading, sentence: str, fresh: bool) -> Account:
-        if isinstance(reading.subject, Cell) and reading.subject.of.startswith(EACH_CHANGED):
+        if isinstance(reading.subject, Cell) and _of_each(reading.subject):
             return self._each(step, reading, sentence, fresh)
         started = datetime.now(UTC)
         noun = str(reading.subject)
@@ -263,13 +319,29 @@ class Performance:
     def _cell_of(self, look: Look, key: Scalar, listed: Observation, cell: Cell) -> Observation:
         assert isinstance(listed.value, Table)
         row = row_with(listed.value, look, key)
-        column = look.figure.options.columns.get(cell.column, cell.column)
         if row is None:
             raise CouldNotObserve("gone", f"{cell.of} ({look.figure.options.key} {key}) is gone")
-        if column not in row:
-            raise CouldNotObserve("missing", f'{cell.of} has no column "{column}"')
-        called = f"the {cell.column} of {cell.of} ({look.figure.options.key} {key})"
-        return replace(listed, figure=called, value=row[column], unit=None, excerpt="")
+        return _cell_in(row, look, listed, cell, f"{cell.of} ({look.figure.options.key} {key})")
+
+    def _cells(
+        self, look: Look, listed: Observation, cell: Cell, *, may_be_none: bool
+    ) -> list[Observation]:
+        """The cells of a sentence about each row: of those that changed, or of all of a list."""
+        assert isinstance(listed.value, Table)
+        if cell.of.startswith(EACH_CHANGED):
+            noun = cell.of.removeprefix(EACH_CHANGED)
+            keys = self._memory.changed.get(noun, frozenset())
+            return [self._cell_of(look, key, listed, cell) for key in keys]
+        if cut(listed.value):
+            raise CouldNotObserve("too many", f"there are {listed.value.total:,} rows of it")
+        if not listed.value.total and not may_be_none:
+            raise CouldNotObserve("no rows", "there are none to judge", source=listed.source)
+        key = look.figure.options.key
+        called = [str(row.get(key)) if key else f"row {n}" for n, row in enumerate(listed.value, 1)]
+        return [
+            _cell_in(row, look, listed, cell, name)
+            for name, row in zip(called, listed.value, strict=True)
+        ]
 
     def _answered(self, cell: Cell, limit: Limit) -> Observation:
         """A part of what the last operation answered; one that is not there may only be absent."""
@@ -355,12 +427,12 @@ class Performance:
 
     def _elapsed(self, step: Step) -> list[Account]:
         assert isinstance(step.meaning, Elapsed)
-        now = self._observer.clock.now()
-        passed_s = (now - self._began).total_seconds()
+        now, passed_s = self._observer.clock.now(), self._passed_s()
         verdict = Verdict.PASSED if passed_s <= step.meaning.seconds else Verdict.FAILED
         told = f"{passed_s:.1f} s have passed since the start, expected at most {step.meaning.text}"
         finding = Finding(step.written.text, verdict, told, "this machine's clock", now, 0.0)
-        return [Account(finding, step.written.keyword)]
+        timeline = (("since the start", "what was done and seen", "verdict"), *self._timeline)
+        return [Account(finding, step.written.keyword, table=timeline)]
 
     def _rows_changed(self, step: Step) -> list[Account]:
         meaning = step.meaning
@@ -404,32 +476,33 @@ class Performance:
         return compared(before.value, now, key, alone=alone)
 
     def _each(self, step: Step, reading: Reading, sentence: str, fresh: bool) -> Account:
-        """One finding about a column of every row that changed: the worst of them."""
+        """One finding about a column of every row that is meant: the worst of them."""
         cell = reading.subject
         assert isinstance(cell, Cell)
         look, started = step.looks[0], datetime.now(UTC)
-        noun = cell.of.removeprefix(EACH_CHANGED)
-        keys = self._memory.changed.get(noun, frozenset())
+        noun = cell.of.removeprefix("each of the ").removeprefix(EACH)
         try:
             listed = self._now(look, fresh)
             beside = self._beside(step, reading, fresh)
-            assert isinstance(listed.value, Table)
-            rows = [self._cell_of(look, key, listed, cell) for key in keys]
+            rows = self._cells(look, listed, cell, may_be_none=reading.limit.lets_none_pass)
         except CouldNotObserve as reason:
             return self._unseen(step, sentence, look, reason, started, noun=str(cell))
         judgements = [(row, reading.limit.judge(row, beside)) for row in rows]
         bad = [each for each in judgements if each[1].verdict is not Verdict.PASSED]
         if not bad:
             expected = reading.limit.text
-            told = f"the {cell.column} of each of the {len(rows)} changed {noun} is {expected}"
+            told = f"the {cell.column} of each of the {len(rows)} {noun} is {expected}"
             finding = _finding(sentence, Verdict.PASSED, told, listed)
-            return Account(finding, step.written.keyword, ((str(cell), expected),))
+            table = table_of(listed, look)
+            return Account(finding, step.written.keyword, ((str(cell), expected),), table)
         seen, judgement = max(bad, key=lambda each: each[1].verdict.badness)
         called = self.scenario.system.called
         told = judged(seen, called, reading.tense, judgement, None)
         if len(bad) > 1:
             told += f", and {len(bad) - 1} more like it"
-        return Account(_finding(sentence, judgement.verdict, told, seen), step.written.keyword)
+        finding = _finding(sentence, judgement.verdict, told, seen)
+        shown = ((str(cell), judgement.found or judgement.note),)
+        return Account(finding, step.written.keyword, shown, table_of(listed, look))
 
     # ---- Changing ----------------------------------------------------------------------------
 
@@ -546,6 +619,7 @@ _PERFORM: Mapping[type, Callable[[Performance, Step], list[Account]]] = {
     Enter: Performance._enter,
     Reading: Performance._reading,
     Readings: Performance._readings,
+    Diagnosis: Performance._diagnosis,
     Contains: Performance._contains,
     OneNew: Performance._one_new,
     Pick: Performance._pick,
@@ -556,6 +630,54 @@ _PERFORM: Mapping[type, Callable[[Performance, Step], list[Account]]] = {
     Changed: Performance._rows_changed,
     Undo: Performance._undo_later,
 }
+
+
+class _Trail:
+    """What was found on the way to the last finding, as it changed."""
+
+    def __init__(self, performance: Performance) -> None:
+        self._performance = performance
+        self._found: list[tuple[str, str]] = []
+
+    def after(self, account: Account) -> Account:
+        """Note what `account` found, and tell whoever waits."""
+        found = _shown(account) or account.finding.sentence
+        if not self._found or self._found[-1][1] != found:
+            self._found.append((self._performance._since_start(), found))
+        self._performance._waiting(account.finding.sentence)
+        return account
+
+    @property
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """Its findings with their times; nothing where the first was the last."""
+        if len(self._found) == 1:
+            return ()
+        return (("since the start", "found"), *self._found[-TRAIL:])
+
+
+def _shown(account: Account) -> str:
+    """ "free space: 0.2 GB"."""
+    return "; ".join(f"{noun}: {found}" for noun, found in account.parameters)
+
+
+def _of_each(cell: Cell) -> bool:
+    return cell.of.startswith((EACH_CHANGED, EACH))
+
+
+def _cell_in(row: Row, look: Look, listed: Observation, cell: Cell, called: str) -> Observation:
+    """A row's cell; a number in the figure's unit, where it has one."""
+    column = look.figure.options.columns.get(cell.column, cell.column)
+    if column not in row:
+        raise CouldNotObserve("missing", f'{cell.of} has no column "{column}"')
+    value = row[column]
+    measured = isinstance(value, int | float) and not isinstance(value, bool)
+    return replace(
+        listed,
+        figure=f"the {cell.column} of {called}",
+        value=value,
+        unit=look.figure.unit if measured else None,
+        excerpt="",
+    )
 
 
 def _weighed(step: Step, account: Account) -> Account:
@@ -586,9 +708,8 @@ def _needed_before(step: Step) -> list[Look]:
         needed = list(step.looks)
     for attempt in step.attempts:
         needed += _needed_before(attempt.step)
-    readings = meaning.readings if isinstance(meaning, Readings) else (meaning,)
-    for reading in readings:
-        if isinstance(reading, Reading) and reading.limit.needs_before:
+    for reading in readings_of(meaning):
+        if reading.limit.needs_before:
             if reading.limit.needs_after:
                 needed += [step.look(noun) for noun in reading.limit.others]
             elif step.looks:

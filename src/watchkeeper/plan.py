@@ -23,13 +23,13 @@ from watchkeeper.meaning import (
     Operate,
     Pick,
     Reading,
-    Readings,
     Report,
     Subject,
     Tenses,
     TryInTurn,
     Undo,
     parse_tense,
+    readings_of,
 )
 from watchkeeper.nouns import Named, filled, quotable
 from watchkeeper.services import Model
@@ -52,6 +52,8 @@ _HOUR_S = 3_600
 _OVER_A_TIME = (":since", "{window.", "{window}", '"range": "window"')  # what only a window fills
 EACH_CHANGED = "each of the changed "
 """How a sentence speaks of the rows that an earlier one found changed."""
+EACH = "each of its "
+"""How a sentence speaks of all rows of a list."""
 
 
 class PlanError(ValueError):
@@ -287,7 +289,7 @@ def _step(
         return _trying(system, heading, step, meaning, before)
     looks = tuple(_looks(system, meaning, before))
     precondition = step.keyword == "Given" and isinstance(meaning, JUDGEMENTS)
-    for limit in _limits(meaning):
+    for limit in (reading.limit for reading in readings_of(meaning)):
         if (limit.needs_before or limit.needs_after) and not operated:
             raise PlanError(
                 f'"{limit.text}" compares with before, but nothing is done before; '
@@ -376,12 +378,9 @@ def _looks(system: System, meaning: Meaning, before: tuple[Step, ...]) -> Iterat
             '"meanwhile" needs something that is going on, and no sentence says that yet; '
             'write for example "within 2 minutes"'
         )
-    if isinstance(meaning, Reading):
-        yield from _reading(system, meaning, before)
-    elif isinstance(meaning, Readings):
-        for reading in meaning.readings:
-            yield from _reading(system, reading, before)
-    elif isinstance(meaning, Report):
+    for reading in readings_of(meaning):
+        yield from _reading(system, reading, before)
+    if isinstance(meaning, Report):
         for noun in meaning.nouns:
             look = _look(system, noun, _window_s(meaning))
             yield look
@@ -433,7 +432,7 @@ def _reading(system: System, reading: Reading, before: tuple[Step, ...]) -> Iter
     limit = reading.limit
     window_s = _window_s(reading)
     if isinstance(reading.subject, Cell):
-        yield from _cell(system, reading.subject, before)
+        yield from _cell(system, reading.subject, before, window_s)
         unit, words = None, None
     else:
         look = _look(system, reading.subject.noun, window_s)
@@ -451,7 +450,9 @@ def _reading(system: System, reading: Reading, before: tuple[Step, ...]) -> Iter
         yield _look(system, limit.where_any, window_s)
 
 
-def _cell(system: System, cell: Cell, before: tuple[Step, ...]) -> Iterator[Look]:
+def _cell(
+    system: System, cell: Cell, before: tuple[Step, ...], window_s: float | None
+) -> Iterator[Look]:
     """The looks a cell needs: the list again, of which "that row" is one."""
     if cell.of == "the answer":
         doing = [step.operation for step in before if isinstance(step.meaning, Operate)]
@@ -473,6 +474,8 @@ def _cell(system: System, cell: Cell, before: tuple[Step, ...]) -> Iterator[Look
                 'exactly … changed"'
             )
         look = _list(system, noun, None)
+    elif cell.of.startswith(EACH):
+        look = _list(system, cell.of.removeprefix(EACH), window_s)
     else:
         look = _named_row(cell.of, before)
     _known_columns(look, (cell.column,))
@@ -550,14 +553,6 @@ def _window_s(meaning: object) -> float | None:
 def _waits(meaning: Meaning) -> bool:
     tense = getattr(meaning, "tense", None)
     return tense is not None and tense.kind is not Tenses.OVER
-
-
-def _limits(meaning: Meaning) -> Iterator[Limit]:
-    if isinstance(meaning, Reading):
-        yield meaning.limit
-    elif isinstance(meaning, Readings):
-        for reading in meaning.readings:
-            yield reading.limit
 
 
 def ordered(operation: Operation, system: System) -> Model:

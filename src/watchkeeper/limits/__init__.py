@@ -73,7 +73,7 @@ class Limit:
             return self.judge_value(seen.value, seen.unit, beside)
         return (
             self._passed(_NONE)
-            if self._lets_none_pass
+            if self.lets_none_pass
             else self._unknown("there was no data to measure")
         )
 
@@ -81,7 +81,7 @@ class Limit:
         self, value: Scalar | Table, unit: Unit | None = None, beside: Beside | None = None
     ) -> Judgement:
         """The judgement of one cell, or of a figure's value in `unit`."""
-        if value is None and self._lets_none_pass:
+        if value is None and self.lets_none_pass:
             return self._passed(_NONE)
         try:
             return self._judged(self.rule.judge(Seen(value, unit), beside or Beside()))
@@ -101,7 +101,8 @@ class Limit:
         return f'"{self.core}" does not fit: {problem}' if problem else None
 
     @property
-    def _lets_none_pass(self) -> bool:
+    def lets_none_pass(self) -> bool:
+        """Whether it is kept where there is nothing to judge."""
         return self.where_any == "" or self.where_one
 
     def _where_any(self, noun: str, beside: Beside) -> Judgement | None:

@@ -12,6 +12,7 @@ from watchkeeper.errors import WatchkeeperError
 from watchkeeper.performing import Stopped
 from watchkeeper.pytest_plugin.collecting import PLAN
 from watchkeeper.pytest_plugin.state import PERFORMANCE, REFUSAL, WRITER, Running, is_worker
+from watchkeeper.pytest_plugin.waiting import Waiting
 from watchkeeper.pytest_plugin.watch import WATCH
 from watchkeeper.recording.evidence import Ran, Recorder
 from watchkeeper.recording.run import CheckRecord
@@ -36,7 +37,7 @@ def pytest_runtest_protocol(
     watch = item.config.stash[WATCH]
     if not watch.left_out(item.nodeid):
         following = nextitem.nodeid if nextitem is not None and is_worker(item.config) else None
-        performance = watch.perform(item.nodeid, following)
+        performance = watch.perform(item.nodeid, Waiting(item.config), following)
         item.stash[PERFORMANCE] = Running(item.stash[PLAN], performance)
     try:
         return (yield)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -104,10 +104,13 @@ class Watch:
         leaves_out = target.environment.options.leaves_out
         return next((leaves_out[each] for each in scenario.ids if each in leaves_out), "")
 
-    def perform(self, node: str, following: str | None = None) -> Performance:
+    def perform(
+        self, node: str, waiting: Callable[[str], None], following: str | None = None
+    ) -> Performance:
         """The performance of the scenario `node`, with the looks of those after it under way.
 
-        `following`: under xdist, the one item that is known to come next in this process.
+        `waiting` is told what was found while a sentence waits. `following`: under xdist, the one
+        item that is known to come next in this process.
         """
         place = self._order[node]
         scenario = self._scenarios[place]
@@ -116,7 +119,7 @@ class Watch:
             self._look_ahead(place, following)
         if not scenario.only_looks:
             self._observers[slug].forget()
-        return Performance(scenario, self._observers[slug], self._hands[slug])
+        return Performance(scenario, self._observers[slug], self._hands[slug], waiting)
 
     def performed(self, node: str) -> None:
         """After a scenario that changes nothing seen before it counts any more."""

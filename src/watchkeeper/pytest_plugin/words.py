@@ -34,9 +34,9 @@ _OPEN = {
     "tense": rf"(?:(?P<tense>{_TENSES}|{Tenses.MEANWHILE.value}) )?",
     "is": r"(?:is|are|was|were|stayed)",
     "has": r"(?:has|have|had)",
-    "limit": r"(?P<limit>.+)",
+    "limit": r"(?P<limit>.*[^:])",  # a colon announces a table, which is another sentence's
     "duration": r"(?P<duration>\S+ [a-z]+)",
-    "row": r"(?P<row>that [^\"]+?|the answer|each of the changed [^\"]+?)",
+    "row": r"(?P<row>that [^\"]+?|the answer|each of (?:the changed|its) [^\"]+?)",
     "extent": rf"(?P<extent>{'|'.join(extent.value for extent in Extent)})",
     "selection": r"(?P<selection>(?:the|that) .+)",
     "change": r"(?P<change>changed|(?:is|are) gone|(?:is|are) new)",

@@ -1,0 +1,36 @@
+"""What does a person see while a sentence waits for something to come true?"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from watchkeeper.pytest_plugin.state import is_worker
+from watchkeeper.pytest_plugin.watch import WATCH
+from watchkeeper.recording.redaction import clean
+
+EVERY_S = 5.0
+"""Seconds between two lines: often enough to see that it moves, seldom enough to read."""
+
+
+class Waiting:
+    """Tells the terminal now and then what was found so far; says nothing for short waits."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._last = time.monotonic()
+
+    def __call__(self, told: str) -> None:
+        if time.monotonic() - self._last < EVERY_S or is_worker(self._config):
+            return
+        self._last = time.monotonic()
+        plugins = self._config.pluginmanager
+        reporter = plugins.get_plugin("terminalreporter")
+        capture = plugins.get_plugin("capturemanager")
+        if reporter is None or capture is None:
+            return
+        text = self._config.stash[WATCH].redactor.text(clean(told))
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"  waiting: {text}")
