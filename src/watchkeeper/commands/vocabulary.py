@@ -64,7 +64,8 @@ BRACES = {
     "list": "a figure that has rows",
     "operation": "an operation of the target file",
     "column": "one of the `columns` of a list, or a part of an `answer`",
-    "row": "`that request` (named before), `the answer`, `each of its requests` or `each of the changed requests`",
+    "row": "`that request` (named before), `the answer`, `each of its requests` or "
+    "`each of the changed requests`",
     "limit": "one of the limits below",
     "extent": ", ".join(f"`{extent.value}`" for extent in Extent),
     "selection": "`the failed requests` (a list) or `that request` (a row)",
