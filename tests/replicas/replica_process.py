@@ -143,11 +143,11 @@ class Replica:
         return program
 
 
-def start(folder: Path) -> Replica:
+def start(folder: Path, command: tuple[str, ...] = COMMAND) -> Replica:
     """Start a replica and wait for its one line."""
     began = time.monotonic()
     process = subprocess.Popen(
-        [*COMMAND, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -157,8 +157,8 @@ def start(folder: Path) -> Replica:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Replica]:
-    replica = start(folder)
+def running(folder: Path, command: tuple[str, ...] = COMMAND) -> Iterator[Replica]:
+    replica = start(folder, command)
     try:
         yield replica
     finally:
