@@ -259,6 +259,9 @@ def services_in(question: Model) -> tuple[str, ...]:
         if isinstance(value, str):
             named.append(value)
     named.extend(fields.get("services") or ())
+    of = fields.get("of") or ()
+    addresses = (of,) if isinstance(of, str) else of
+    named.extend(each for each in addresses if ":" not in each)  # db:5432 is no service of ours
     process = fields.get("process")
     named.extend(process.values() if isinstance(process, dict) else ())
     return tuple(named)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from watchkeeper.looking.probes import command, file, host, http, log, metric, python, sql
+from watchkeeper.looking.probes import (
+    certificate,
+    command,
+    file,
+    host,
+    http,
+    log,
+    metric,
+    python,
+    sql,
+)
 from watchkeeper.looking.reach import Probe
 from watchkeeper.services import Model
 
@@ -13,6 +23,7 @@ PROBES: dict[str, Probe[Any]] = {
     "http": http.PROBE,
     "sql": sql.PROBE,
     "metric": metric.PROBE,
+    "certificate": certificate.PROBE,
     "log": log.PROBE,
     "file": file.PROBE,
     "host": host.PROBE,
@@ -25,6 +36,7 @@ QUESTIONS: dict[str, type[Model]] = {
     "http": http.Question,
     "sql": sql.Question,
     "metric": metric.Question,
+    "certificate": certificate.Question,
     "log": log.Question,
     "file": file.Question,
     "host": host.Question,
