@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -50,6 +52,11 @@ def postgres() -> Iterator[Postgres]:
             connection.execute(
                 "INSERT INTO requests SELECT n, n / 2.0, now() FROM generate_series(1, 5) n"
             )
+            for setting in ("", "SET LOCAL transaction_read_only = off;"):
+                connection.execute(
+                    f"CREATE FUNCTION writes{'_' * bool(setting)}() RETURNS int LANGUAGE plpgsql AS"
+                    f" $$ BEGIN {setting} DELETE FROM requests; RETURN 1; END $$"
+                )
         yield cluster
 
 
@@ -284,6 +291,13 @@ POSTGRES_WRITES = [
     "SELECT lo_create(4711)",
     "DO $$ BEGIN DELETE FROM requests; END $$",
     "SELECT * FROM requests FOR UPDATE",
+    "SELECT writes()",
+    "SELECT writes_()",
+    "EXPLAIN ANALYZE DELETE FROM requests",
+    "VACUUM requests",
+    "TRUNCATE requests",
+    "SELECT * INTO planted FROM requests",
+    "PREPARE planted AS DELETE FROM requests",
 ]
 
 
@@ -297,6 +311,73 @@ def test_postgresql_cannot_be_written(postgres: Postgres, sql: str, tmp_path: Pa
     with psycopg.connect(postgres.url()) as connection:
         assert connection.execute("SELECT count(*), sum(cost) FROM requests").fetchone() == (5, 7.5)
         assert connection.execute("SELECT to_regclass('planted')").fetchone() == (None,)
+
+
+def test_postgresql_tells_of_itself(postgres: Postgres) -> None:
+    """Who is connected, how full it is, and when the planner last looked at each table."""
+    sql = "SELECT * FROM pg_stat_activity WHERE application_name = 'watchkeeper (looking)'"
+    (row,) = table(ask(postgres.url(), sql))
+    assert row["state"] == "active"
+    assert isinstance(row["query_start"], datetime)
+    pool = "SELECT numbackends::float / current_setting('max_connections')::int AS share FROM "
+    (row,) = table(ask(postgres.url(), pool + "pg_stat_database WHERE datname = 'postgres'"))
+    share = row["share"]
+    assert isinstance(share, float)
+    assert 0 < share < 1
+    fresh = "SELECT relname, last_analyze FROM pg_stat_user_tables WHERE relname = 'requests'"
+    before = table(ask(postgres.url(), fresh)).rows[0]["last_analyze"]
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("ANALYZE requests")
+    after = table(ask(postgres.url(), fresh)).rows[0]["last_analyze"]
+    assert isinstance(after, datetime)
+    assert before is None or (isinstance(before, datetime) and before < after)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def test_postgresql_window_whatever_the_servers_zone(postgres: Postgres, zone: str) -> None:
+    """An instant is an instant: a server, or a column, of another zone holds the same rows."""
+    noon = datetime(2026, 3, 29, 12, tzinfo=UTC)  # the day on which many clocks are put forward
+    url = postgres.url() + f"?options=-c%20TimeZone%3D{zone}"
+    moments = (
+        "SELECT at, at AT TIME ZONE 'UTC' AS unzoned FROM (VALUES "
+        "('2026-03-29 11:59:59+00'::timestamptz), ('2026-03-29 12:00:00+00'),"
+        " ('2026-03-29 13:59:59.5+01'), ('2026-03-29 13:00:00+00')) AS moments (at)"
+    )
+    window = Window(noon, noon + timedelta(hours=1))
+    for column in ("at", "unzoned"):
+        where = f"WHERE {column} >= :since AND {column} < :until"
+        found = table(ask(url, f"SELECT * FROM ({moments}) AS m {where} ORDER BY at", window))
+        assert [row["at"] for row in found] == [
+            noon,
+            noon + timedelta(minutes=59, seconds=59, microseconds=500_000),
+        ]
+        assert [row["unzoned"] for row in found] == [row["at"] for row in found]
+
+
+def test_postgresql_that_goes_away_meanwhile() -> None:
+    """A query whose connection is ended, or whose server dies, is closed: no answer, no verdict."""
+    with running_postgres() as cluster:
+        for last_word in (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name LIKE 'watchkeeper%'",
+            None,
+        ):
+            end = threading.Timer(1.0, _end, (cluster, last_word))
+            end.start()
+            refused = refusal(cluster.url(), "SELECT pg_sleep(9)", "8 seconds")
+            end.join()
+            assert refused.kind == "closed", refused.reason
+
+
+def _end(cluster: Postgres, last_word: str | None) -> None:
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        if last_word is not None:
+            connection.execute(last_word)
+            return
+        found = connection.execute("SHOW data_directory").fetchone()
+    assert found is not None
+    number = int((Path(found[0]) / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(number, signal.SIGQUIT)  # it ends at once, as a machine does
 
 
 def test_postgresql_hanging_query_ends(postgres: Postgres) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, make_url
@@ -25,6 +27,8 @@ from watchkeeper.errors import (
 
 _STEPS_BETWEEN_CHECKS = 100_000  # about a millisecond of work between two looks at the clock
 _LOCK_SHARE = 0.8  # of the deadline is waited for a lock, so that "locked" can still be said
+
+_WARNINGS_TOLD = 3
 
 _TRY_AGAIN_S = 0.002  # between two tries to get the lock
 
@@ -76,17 +80,59 @@ class WritableDatabase:
             engine.dispose()
 
     @contextmanager
-    def _entered(self, engine: Engine) -> Iterator[Connection]:
+    def outside_a_transaction(self) -> Iterator[Connection]:
+        """For the statements that allow none (VACUUM): each takes effect by itself.
+
+        Raises OperationRefused where the database can't be entered, OperationFailed where a
+        statement fails or warns, OperationUnknown where the connection was lost meanwhile.
+        """
+        engine = self._engine()
+        warnings: list[str] = []
+        try:
+            with self._entered(engine, self._begin_nothing) as connection:
+                if not self.is_sqlite:
+                    driver: Any = connection.connection.driver_connection
+                    driver.add_notice_handler(partial(_keep_warning, warnings))
+                try:
+                    yield connection
+                except SQLAlchemyError as error:
+                    if _was_lost(error):
+                        raise OperationUnknown(
+                            f"{self._clean(error)}; how far it had come is unknown"
+                        ) from None
+                    raise OperationFailed(
+                        f"{self._clean(error)}; what it had done until then stays"
+                    ) from None
+            if warnings:
+                some = "; ".join(warnings[:_WARNINGS_TOLD])
+                raise OperationFailed(f"it was done but for {len(warnings)} warnings: {some}")
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def _entered(
+        self, engine: Engine, begin: Callable[[Connection], None] | None = None
+    ) -> Iterator[Connection]:
         try:
             connection = engine.connect()
         except SQLAlchemyError as error:
             raise OperationRefused(f"{self._clean(error)}; nothing was tried") from None
         with connection:  # rolls back what was not committed
             try:
-                self._begin(connection)
+                (begin or self._begin)(connection)
             except SQLAlchemyError as error:
                 raise OperationRefused(f"{self._clean(error)}; nothing was tried") from None
             yield connection
+
+    def _begin_nothing(self, connection: Connection) -> None:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        if self.is_sqlite:
+            busy_s = min(self._busy_s, self._deadline_s * _LOCK_SHARE)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(busy_s * 1000)}")
+            return
+        for setting, share in (("statement_timeout", 1.0), ("lock_timeout", _LOCK_SHARE)):
+            limit_ms = int(self._deadline_s * 1000 * share)
+            connection.exec_driver_sql(f"SET {setting} = {limit_ms}")
 
     def _begin(self, connection: Connection) -> None:
         if self.is_sqlite:
@@ -120,8 +166,7 @@ class WritableDatabase:
         try:
             connection.commit()
         except SQLAlchemyError as error:
-            original = getattr(error, "orig", None)
-            if isinstance(original, sqlite3.Error) or getattr(original, "sqlstate", None):
+            if not _was_lost(error):
                 raise OperationFailed(f"{self._clean(error)}; nothing was changed") from None
             raise OperationUnknown(
                 f"{self._clean(error)}; whether the commit took effect is unknown"
@@ -157,3 +202,18 @@ class WritableDatabase:
         text = str(original).strip().partition("\n")[0]
         password = self._url.password
         return f"{self._name}: {text.replace(password, '…') if password else text}"
+
+
+def _was_lost(error: SQLAlchemyError) -> bool:
+    """Whether the database itself did not answer: it may have done its work."""
+    original = getattr(error, "orig", None)
+    state = getattr(original, "sqlstate", None)
+    return not (isinstance(original, sqlite3.Error) or (state and state not in _ENDED))
+
+
+_ENDED = ("57P01", "57P02", "57P03")  # it is shutting down, or this connection was ended
+
+
+def _keep_warning(warnings: list[str], diagnostic: Any) -> None:
+    if diagnostic.severity_nonlocalized == "WARNING":
+        warnings.append(str(diagnostic.message_primary))

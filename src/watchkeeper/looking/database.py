@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -98,7 +98,7 @@ class ReadOnlyDatabase:
 
     def _postgresql(self, at_once: int) -> Engine:
         wait_s = max(2, round(self._deadline_s))  # libpq takes no less than two seconds
-        return create_engine(
+        engine = create_engine(
             _with_driver(self._url),
             connect_args={"connect_timeout": wait_s, "application_name": "watchkeeper (looking)"},
             pool_size=at_once,
@@ -106,6 +106,8 @@ class ReadOnlyDatabase:
             pool_timeout=self._deadline_s,
             pool_pre_ping=True,
         )
+        event.listen(engine, "handle_error", _close_cursor)
+        return engine
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -164,6 +166,12 @@ class ReadOnlyDatabase:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _close_cursor(context: ExceptionContext) -> None:
+    """SQLAlchemy leaves a lost connection's cursor open, and the driver then warns of it."""
+    if context.is_disconnect and context.execution_context is not None:
+        context.execution_context.cursor.close()
 
 
 def _by_words(text: str) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from watchkeeper.changing.operator import Done
 from watchkeeper.changing.working import since, working
-from watchkeeper.errors import OperationFailed, OperationRefused
+from watchkeeper.errors import OperationFailed, OperationRefused, OperationUnknown
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Database, Duration, Model
 from watchkeeper.units import duration_s
@@ -39,6 +39,10 @@ class Order(Model):
 
     `touches sql`: selects the rows that it may change. With it, `table sql` selects all rows that
     could change, and `key` names the column of both that tells rows apart. :now is bound.
+    `exactly`: how many rows it must change, or give where it is a SELECT that calls a function
+    which acts; each of them must then have said yes.
+    `outside a transaction`: for VACUUM and its like. Nothing of it can be rolled back then, and a
+    warning, as for a table that was left out, makes it failed.
     """
 
     sql: str
@@ -46,6 +50,8 @@ class Order(Model):
     touches_sql: str | None = None
     table_sql: str | None = None
     key: str | None = None
+    exactly: int | None = Field(default=None, ge=1, le=KEYS_KEPT)
+    outside_a_transaction: bool = False
     deadline: Duration = "60 seconds"
 
     @field_validator("sql")
@@ -62,6 +68,8 @@ class Order(Model):
     def _all_three(self) -> Order:
         if self.touches_sql and not (self.table_sql and self.key):
             raise ValueError('"touches sql" needs "table sql" and "key" to be compared with')
+        if self.outside_a_transaction and (self.touches_sql or self.exactly):
+            raise ValueError("outside a transaction nothing can be rolled back that is not exact")
         return self
 
 
@@ -82,7 +90,8 @@ class Sql:
 
         Raises OperationFailed where the statement fails or other rows would change than those
         selected (all is rolled back), OperationRefused where the database can't be entered,
-        OperationUnknown where nobody can say whether it was committed.
+        OperationUnknown where nobody can say whether it was committed, or a function acted more
+        often than it should have.
         """
         at, began = reach.clock.now(), time.monotonic()
         service = reach.service(order.in_, Database)
@@ -109,11 +118,41 @@ def _changed(
     from watchkeeper.changing.database import WritableDatabase  # noqa: PLC0415 - heavy
 
     database = WritableDatabase(url, order.in_, deadline_s=deadline_s)
+    if order.outside_a_transaction:
+        with database.outside_a_transaction() as connection:
+            _execute(connection, order.sql, bound)
+        return {"changed": None, "keys": []}
     with database.transaction() as connection:
-        if order.touches_sql is None:
-            number = _execute(connection, order.sql, bound).rowcount
-            return {"changed": number, "keys": []}
-        return _exactly(connection, order, bound)
+        if order.touches_sql is not None:
+            return _exactly(connection, order, bound)
+        result = _execute(connection, order.sql, bound)
+        if order.exactly is not None:
+            _refuse_inexact(result, order.exactly)
+        return {"changed": result.rowcount, "keys": []}
+
+
+def _refuse_inexact(result: Any, exactly: int) -> None:
+    if not result.returns_rows:
+        if result.rowcount != exactly:
+            raise OperationFailed(
+                f"it would have changed {result.rowcount} rows, expected {exactly}; "
+                "all was rolled back"
+            )
+        return
+    answers = [tuple(row) for row in result.fetchmany(KEYS_KEPT + 1)]
+    if not answers:
+        raise OperationFailed(
+            f"it found nothing to act on, expected {exactly}; nothing was done: "
+            "what was named is no longer there, or no longer as it was"
+        )
+    said_no = sum(any(cell is None or cell is False for cell in row) for row in answers)
+    if len(answers) != exactly:
+        raise OperationUnknown(
+            f"it acted {len(answers)} times, expected {exactly}; "
+            "what a function did can't be rolled back"
+        )
+    if said_no:
+        raise OperationFailed(f"the database said no to {said_no} of {exactly}")
 
 
 def _exactly(connection: Connection, order: Order, bound: dict[str, object]) -> dict[str, object]:
