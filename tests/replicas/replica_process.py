@@ -113,11 +113,6 @@ class Replica:
     def pid(self, name: str) -> int:
         return int(Path(self.env[f"{name}_PIDFILE"]).read_text())
 
-    def is_run_by(self, name: str, pid: int) -> bool:
-        """The pid file is this process's; its predecessor may keep the port a moment longer."""
-        path = Path(self.env[f"{name}_PIDFILE"])
-        return path.exists() and path.read_text().strip() == str(pid)
-
     def pids(self) -> list[int]:
         return [self.pid(name) for name in ("MM", "SONARR", "RADARR", "LIDARR", "TMDB", "MAIL")]
 
