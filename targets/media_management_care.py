@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from sqlalchemy import Connection, text
@@ -143,10 +142,16 @@ def _apply(path: Path, connection: Connection, handles: ChangingHandles) -> None
         )
 
 
-_INSTALLED = (
-    "import importlib.metadata as m, json;"
-    "print(json.dumps([[d.metadata['Name'], d.version] for d in m.distributions()]))"
-)
+_INSTALLED = """
+import importlib.metadata as metadata, json, sys
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
 
 
 def update_dependencies(handles: ChangingHandles, interpreter: str, index: str) -> dict[str, Any]:
@@ -156,7 +161,7 @@ def update_dependencies(handles: ChangingHandles, interpreter: str, index: str) 
     """
     folder = handles.folder("tree")
     wanted = _requirements(folder / "requirements.txt")
-    there = _installed(handles, interpreter, folder)
+    there = _installed(handles, interpreter, folder, [each.name for each in wanted])
     missing = [str(each) for each in wanted if not _is_met(each, there)]
     if not missing:
         return {"note": f"all {len(wanted)} are there"}
@@ -174,15 +179,19 @@ def _requirements(path: Path) -> list[Requirement]:
         raise OperationFailed(f"{path}: {error}") from None
 
 
-def _installed(handles: ChangingHandles, interpreter: str, folder: Path) -> dict[str, str]:
-    said = _ran(handles, [interpreter, "-I", "-c", _INSTALLED], folder, "what is there is unknown")
-    return {canonicalize_name(name): version for name, version in json.loads(said) if name}
+def _installed(
+    handles: ChangingHandles, interpreter: str, folder: Path, names: list[str]
+) -> dict[str, str]:
+    """The versions of those that are there, by name."""
+    asked = [interpreter, "-I", "-c", _INSTALLED, *names]
+    found: dict[str, str] = json.loads(_ran(handles, asked, folder, "what is there is unknown"))
+    return found
 
 
 def _is_met(wanted: Requirement, there: dict[str, str]) -> bool:
     if wanted.marker is not None and not wanted.marker.evaluate():
         return True
-    version = there.get(canonicalize_name(wanted.name))
+    version = there.get(wanted.name)
     return version is not None and wanted.specifier.contains(version, prereleases=True)
 
 

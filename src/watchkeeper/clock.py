@@ -12,6 +12,8 @@ class Clock:
     """UTC now, plus `offset` (zero outside drills)."""
 
     offset: timedelta = field(default_factory=timedelta)
+    longest_pause_s: float = 2.0
+    """How far apart the looks of "within" and "throughout" come to be, in seconds of this clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset

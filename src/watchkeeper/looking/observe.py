@@ -37,8 +37,8 @@ GRACE_S = 5.0
 """How long past its deadline a probe is waited for, before it is given up from outside."""
 UNBOUNDED_AT_ONCE = 8
 """How many looks at once for questions that ask no service."""
-POLL_S = (0.1, 2.0)
-"""How soon a tense looks again: at first, and at most."""
+POLL_S = 0.1
+"""How soon a tense looks again at first; each pause is twice the one before."""
 
 
 @dataclass
@@ -362,11 +362,11 @@ def _repeated(
     seconds: float, judge: Callable[[], T], *, stop: Callable[[T], bool], clock: Clock
 ) -> T:
     until = clock.now() + timedelta(seconds=seconds)
-    pause, longest = POLL_S
+    pause = POLL_S
     while True:
         found = judge()
         left = (until - clock.now()).total_seconds()
         if stop(found) or left <= 0:
             return found
         clock.sleep(min(pause, left))
-        pause = min(pause * 2, longest)
+        pause = min(pause * 2, clock.longest_pause_s)
