@@ -100,7 +100,7 @@ def built(folder: Path) -> Iterator[Clock]:
         home,
         ports.reserve(),
         home / "clock.pid",
-        Forks(state / "clock.forks", ("spoken",)),
+        forks=Forks(state / "clock.forks", ("spoken",)),
     )
     programs = Programs(state, [program])
     try:
