@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.servers import Answering, served
 from watchkeeper.changing.operate import Hands
 from watchkeeper.changing.operators import OPERATORS
 from watchkeeper.clock import Clock
@@ -136,43 +136,22 @@ def shop(folder: Path, **answers: object) -> Iterator[Shop]:
     open_shop.answers = {"/goods": GOODS, **{f"/{name}": said for name, said in answers.items()}}
     open_shop.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, name, status, made)")
 
-    class Answers(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 5
-
-        def reply(self) -> None:
+    class Answers(Answering):
+        def answer(self) -> None:
             with lock:
                 open_shop.at_once += 1
                 open_shop.most_at_once = max(open_shop.most_at_once, open_shop.at_once)
-            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.heard()
             time.sleep(open_shop.wait_s)
             status, body = open_shop.answer(self.command, self.path.partition("?")[0])
             with lock:
                 open_shop.at_once -= 1
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send(status, body, {"Content-Type": "application/json"})
 
-        do_GET = do_POST = reply
+        do_GET = do_POST = answer
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-    server = Server(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    open_shop.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with served(Answers) as open_shop.url:
         yield open_shop
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(6)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from watchkeeper.nouns import Nouns, filled
 from watchkeeper.plan import Look
 from watchkeeper.services import Web
 from watchkeeper.target_file import load_system, load_systems
+from watchkeeper.target_secrets import secrets_of
 from watchkeeper.targets import System, Target
 
 BAD = sorted((Path(__file__).parent / "bad" / "targets").glob("*.yml"))
@@ -150,8 +151,41 @@ def test_secrets_are_known_and_not_shown(tmp_path: Path) -> None:
     """What must be redacted is what services hold as secrets, and repr never shows it."""
     made = target(shop(tmp_path), "production", SHOP_TOKEN="t0p-secret")
     services = made.services(frozenset({"app"}))
-    assert made.secrets(services) == ("t0p-secret",)
+    assert secrets_of(made, services).values == ("t0p-secret",)
     assert "t0p-secret" not in repr(services) + repr(made)
+
+
+LOGINS = """\
+system: shop
+called: the shop
+services:
+  app: {url: "http://ann:in-url@127.0.0.1", basic: {user: ann, password: "${env:BASIC}"}}
+  json: {url: "http://127.0.0.1", login: {post: /in, user: ben, password: from-json}}
+  form: {url: "http://127.0.0.1", login: {form: /in, user: cem, password: from-form}}
+  store: {database: "postgresql+psycopg://dan:in%2Fdsn@db/shop"}
+  other: {database: "postgresql+psycopg://db/shop?user=eve&password=in-query"}
+figures:
+  orders:
+    command: [shop, orders]
+    environment: {SHOP_TOKEN: "${env:TOKEN}", QUEUE: "amqp://fay:in-queue@q"}
+environments:
+  replica: {}
+  production: {}
+"""
+
+
+def test_logins_are_known_wherever_they_stand(tmp_path: Path) -> None:
+    """Basic, both ways to log in, addresses of services, databases and programs' variables."""
+    path = tmp_path / "shop.yml"
+    path.write_text(LOGINS)
+    made = target(load_system(path, KINDS), "production", BASIC="from-basic", TOKEN="t0p")
+    held = secrets_of(made, made.services(frozenset(made.system.services.keys())))
+    assert set(held.logins) == {
+        ("ann", "in-url"), ("ann", "from-basic"), ("ben", "from-json"), ("cem", "from-form"),
+        ("dan", "in/dsn"), ("eve", "in-query"), ("fay", "in-queue"),
+    }  # fmt: skip
+    assert ("SHOP_TOKEN", "t0p") in held.named
+    assert "from-basic" not in repr(held)
 
 
 def test_an_unknown_service_names_the_nearest(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_numbers_as_keys_below_keep_their_spelling(tmp_path: Path) -> None:
             "file.yml:3: is no YAML: found character '\\t' that cannot start any token\n"
             "    indent with spaces, YAML allows no tabs",
         ),
-        ("a: *b\n", "file.yml:1: is no YAML: found undefined alias 'b'"),
+        ("a: *b\n", "file.yml:1: is no YAML: found undefined alias"),
         ("a: b: c\n", "file.yml:1: is no YAML: mapping values are not allowed here"),
         (
             b"a: 1\nb: \xff\n",

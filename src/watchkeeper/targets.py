@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from watchkeeper.errors import ConfigurationError, Place
 from watchkeeper.nouns import Nouns
@@ -324,10 +324,6 @@ class Target:
             return [self.fill(each) for each in value]
         return value
 
-    def secrets(self, services: Mapping[str, Service]) -> tuple[str, ...]:
-        """Every value that must never be written: what the services hold as SecretStr."""
-        return tuple(dict.fromkeys(_secrets(list(services.values()))))
-
 
 def unset_variables(target: Target, names: tuple[str, ...]) -> ConfigurationError:
     """The one complaint about variables that are not set."""
@@ -351,16 +347,3 @@ def _variables(value: Any) -> Iterator[tuple[str, str | None]]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _variables(each)
-
-
-def _secrets(value: Any) -> Iterator[str]:
-    if isinstance(value, SecretStr):
-        if value.get_secret_value():
-            yield value.get_secret_value()
-    elif isinstance(value, Model):
-        yield from _secrets([getattr(value, name) for name in type(value).model_fields])
-    elif isinstance(value, Mapping):
-        yield from _secrets(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _secrets(each)

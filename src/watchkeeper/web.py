@@ -45,6 +45,7 @@ MAX_REDIRECTS = 5
 """Redirects followed in a row: a longer chain goes round in circles."""
 
 _MAX_HEADER = 8_190  # bytes of one header, as Apache bounds it
+_LONG = 16  # characters of a cookie; a shorter one is a setting ("dark") rather than a session
 _SHORT_SECRET = 4  # characters; removing a shorter one would tear ordinary words apart
 _LOGIN_REFUSED = "login refused"
 _ONLY_READS = frozenset({"GET", "HEAD"})
@@ -267,6 +268,7 @@ class WebClient:
                 reply, f"{login.user}: its answer has no token at {login.token}"
             )
         self._keep_secret(token)
+        self._reach.learn(token)
         return self._session({"Authorization": f"Bearer {token}"})
 
     async def _form_session(self, login: FormLogin) -> _Session:
@@ -282,8 +284,10 @@ class WebClient:
             login.user_field: login.user,
             login.password_field: login.password.get_secret_value(),
         }
-        for value in form.hidden.values():
+        for name, value in form.hidden.items():
             self._keep_secret(value)
+            if name == login.csrf or len(value) >= _LONG:
+                self._reach.learn(value)
         action = self._below(urllib.parse.urljoin(f"{self._base}{path}", form.action or ""))
         if not action:
             raise page.unknown("no login form", f"the form on {login.form} is sent to another host")
@@ -300,6 +304,8 @@ class WebClient:
             raise self._login_refused(reply, f"{login.user}: it sets no session cookie")
         for cookie in jar:
             self._keep_secret(cookie.value or "")
+            if len(cookie.value or "") >= _LONG:
+                self._reach.learn(cookie.value or "")
         return session
 
     async def _login_page(self, session: _Session, login: FormLogin) -> tuple[Reply, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.scalarfloat import ScalarFloat
 
 from watchkeeper.errors import ConfigurationError, Place
@@ -201,7 +202,8 @@ def read_yaml(path: Path) -> YamlNode:
     parser = YAML(typ="rt")
     parser.Constructor = _AsWritten
     try:
-        data = parser.load(text)
+        with warnings.catch_warnings(action="ignore", category=ReusedAnchorWarning):
+            data = parser.load(text)  # an anchor may be given anew; the warning shows its line
     except DuplicateKeyError as error:
         key = re.search(r'duplicate key "(.*?)" with', str(error.problem))
         problem = f'the key "{key[1]}" is there twice' if key else _first_line(error.problem)
@@ -210,8 +212,9 @@ def read_yaml(path: Path) -> YamlNode:
         ) from None
     except MarkedYAMLError as error:
         hint = "indent with spaces, YAML allows no tabs" if _tabbed(text, error) else ""
+        problem = _NAMED.sub(r"\1", _first_line(error.problem))
         raise ConfigurationError(
-            f"is no YAML: {_first_line(error.problem)}", place=_mark(path, error), hint=hint
+            f"is no YAML: {problem}", place=_mark(path, error), hint=hint
         ) from None
     except (YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
         # ruamel's own faults on garbage among them, such as a !!set on what is none.
@@ -231,6 +234,10 @@ def _tabbed(text: str, error: MarkedYAMLError) -> bool:
     at = error.problem_mark.line if error.problem_mark else 0
     return any("\t" in line[: len(line) - len(line.lstrip())] for line in
                text.splitlines()[max(at - 1, 0) : at + 1])  # fmt: skip
+
+
+_NAMED = re.compile(r"""\b(alias|anchor) (?:'.*'|".*")""")
+"""What ruamel quotes of a value that begins with * or &, which may be a secret."""
 
 
 def _first_line(text: str | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.servers import raw_server, request_head
 from watchkeeper.changing.operator import Done
 from watchkeeper.changing.operators.http import OPERATOR, Order
 from watchkeeper.clock import Clock
@@ -32,51 +32,25 @@ def server(answer: Callable[[str, int], bytes | None]) -> Iterator[tuple[str, Re
 
     None: it says nothing for a second.
     """
-    listener = socket.create_server(("127.0.0.1", 0))
     requests: Requests = []
-    threads: list[threading.Thread] = []
 
     def one(connection: socket.socket) -> None:
-        with connection:
-            connection.settimeout(5)
-            data = b""
-            while b"\r\n\r\n" not in data:
-                more = connection.recv(65_536)
-                if not more:
-                    return
-                data += more
-            head, _, body = data.partition(b"\r\n\r\n")
-            for line in head.lower().split(b"\r\n"):
-                if line.startswith(b"content-length:"):
-                    while len(body) < int(line[15:]):
-                        body += connection.recv(65_536)
-            line = head.split(b"\r\n")[0].decode()
-            requests.append((head.decode(), body))
-            said = answer(line, len(requests) - 1)
-            if said is None:
-                time.sleep(0.7)
-            else:
-                connection.sendall(said)
+        head, _, body = request_head(connection).partition(b"\r\n\r\n")
+        if not head:
+            return
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                while len(body) < int(line[15:]):
+                    body += connection.recv(65_536)
+        requests.append((head.decode(), body))
+        said = answer(head.split(b"\r\n")[0].decode(), len(requests) - 1)
+        if said is None:
+            time.sleep(0.7)
+        else:
+            connection.sendall(said)
 
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=one, args=(connection,), daemon=True)
-            thread.start()
-            threads.append(thread)
-
-    accepting = threading.Thread(target=accept, daemon=True)
-    accepting.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for thread in (accepting, *threads):
-            thread.join(6)
+    with raw_server(one) as url:
+        yield url, requests
 
 
 def says(status: str, body: bytes = b"{}", *headers: str) -> bytes:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from tests.servers import Answering, served
 from watchkeeper.clock import Clock
 from watchkeeper.errors import CouldNotObserve
 from watchkeeper.looking.probes.http import PROBE, Question
@@ -28,39 +27,17 @@ LOGIN_PAGE = b"<!DOCTYPE html>\n<html><head><title>\n Login </title></head></htm
 def site(answers: dict[str, tuple[int, dict[str, str], bytes]]) -> Iterator[str]:
     """A server with one answer for each path, and an echo for all others; its url."""
 
-    class Answers(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 5
-
+    class Answers(Answering):
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
-            heard = {"verb": self.command, "path": self.path, "body": body}
+            heard = {"verb": self.command, "path": self.path, "body": self.heard().decode()}
             heard |= {name.lower(): value for name, value in self.headers.items()}
             status, headers, said = answers.get(self.path, (200, JSON, json.dumps(heard).encode()))
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(said)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(said)
+            self.send(status, said, headers)
 
         do_GET = do_POST = do_HEAD = answer
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-    server = Server(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(6)
+    with served(Answers) as url:
+        yield url
 
 
 def looked(url: str, question: dict[str, Any], **ways: Any) -> Answer:

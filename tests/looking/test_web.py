@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ import pytest
 import trustme
 from werkzeug.serving import make_server
 
+from tests.servers import Answering, Handler, raw_server, request_head, served
 from watchkeeper.clock import Clock
 from watchkeeper.errors import ConfigurationError, CouldNotObserve
 from watchkeeper.looking.reach import Reach
@@ -35,64 +36,11 @@ from watchkeeper.services import Basic, FormLogin, TokenLogin, Web
 from watchkeeper.web import Call, NoReply, Reply, WebClient, own_network_is_up, web_client
 
 T = TypeVar("T")
-Handler = Callable[[socket.socket], None]
 SECRET = "s3cr3t-canary/+ 1"
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"fine":true}'
 
 
 # Servers that behave as badly as real ones ----------------------------------------------------
-
-
-@contextmanager
-def raw_server(handle: Handler, *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """A server whose connections are each given to `handle`; its url."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    threads: list[threading.Thread] = []
-    over = threading.Event()
-
-    def one(connection: socket.socket) -> None:
-        try:
-            if tls is not None:
-                connection = tls.wrap_socket(connection, server_side=True)
-            connection.settimeout(5)
-            handle(connection)
-        except OSError:
-            pass  # the client went away, as it should
-        finally:
-            connection.close()
-
-    def accept() -> None:
-        while not over.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=one, args=(connection,), daemon=True)
-            thread.start()
-            threads.append(thread)
-
-    accepting = threading.Thread(target=accept, daemon=True)
-    accepting.start()
-    try:
-        port = listener.getsockname()[1]
-        yield f"http{'s' if tls else ''}://127.0.0.1:{port}"
-    finally:
-        over.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for thread in (accepting, *threads):
-            thread.join(6)
-
-
-def request_head(connection: socket.socket) -> bytes:
-    """The head of one request, read to its end."""
-    head = b""
-    while b"\r\n\r\n" not in head:
-        more = connection.recv(65_536)
-        if not more:
-            return head
-        head += more
-    return head
 
 
 def says(answer: bytes) -> Handler:
@@ -111,39 +59,16 @@ def site(
 ) -> Iterator[str]:
     """An HTTP/1.1 server that answers as `route` says; its url."""
 
-    class Answers(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 5
-
+    class Answers(Answering):
         def answer(self) -> None:
-            length = int(self.headers.get("content-length", 0))
-            self.body = self.rfile.read(length)
+            self.body = self.heard()
             status, headers, body = route(self)
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+            self.send(status, body, headers)
 
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = answer
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 200
-
-    server = Server(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(6)
+    with served(Answers) as url:
+        yield url
 
 
 def asking(service: Web, work: Callable[[WebClient], Awaitable[T]]) -> T:

@@ -202,6 +202,48 @@ def test_a_drill_run_proves_and_reports(drilled: Ran) -> None:
     assert f"runs/{folder.name}/report.html" in index
     assert "Not readable" not in index
     assert "There is no report yet" in (drilled.reports / "latest.html").read_text()
+    assert not (folder / "running.json").exists()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_a_drill_plants_a_secret_in_every_writer(tmp_path: Path, workers: Sequence[str]) -> None:
+    """It went into ledgers, proof.json and report, and came out redacted: the run says so."""
+    root = shop(tmp_path)
+    ended = run(["--drill", "--report=html", *workers], root, root / "reports")
+    assert ended.exit_code == 0, ended.told
+    (folder,) = (ended.reports / "runs").iterdir()
+    assert ended.proof["canaries"] == [
+        f"canary ‹redacted› of {writer}" for writer in ("proof.json", "report")
+    ]
+    assert "canary ‹redacted› of report" in (folder / "report.html").read_text()
+    ledgers = list(folder.glob("ledger*.jsonl"))
+    assert len(ledgers) == (2 if workers else 1)
+    for path in ledgers:
+        said = [json.loads(line) for line in path.read_text().splitlines()]
+        planted = [each["data"]["text"] for each in said if each["kind"] == "canary"]
+        assert planted == ["canary ‹redacted› of ledger"]
+
+
+LEAK = """
+from watchkeeper.recording.redaction import Redactor
+Redactor.{entrance} = lambda self, data: data
+"""
+
+
+@pytest.mark.parametrize(
+    ("entrance", "where"),
+    [("value", "ledger.jsonl"), ("text", "ledger.jsonl, proof.json, proof.json, report.html")],
+)
+def test_a_drill_that_lets_secrets_through_fails(
+    tmp_path: Path, entrance: str, where: str
+) -> None:
+    """The planted secret is found wherever it came through, and the exit status is 3."""
+    root = shop(tmp_path)
+    with (root / "conftest.py").open("a") as conftest:
+        conftest.write(LEAK.format(entrance=entrance))
+    ended = run(["--drill", "--report=html"], root, root / "reports")
+    assert ended.exit_code == 3, ended.told
+    assert f"came through into {where}" in " ".join(ended.told.split())
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchkeeper.recording.redaction import REPLACEMENT, Canary, Redactor, clean
+from watchkeeper.target_secrets import Secrets
 
 LETTERS = string.ascii_letters + string.digits + "!$%&/()=?+ \"'\\@:;,<>|äß"
 SECRETS = st.text(LETTERS, min_size=4).filter(
@@ -45,6 +46,27 @@ def test_a_known_password_is_found_inside_basic_authentication(password, user) -
     """A password is found in the base64 of user:password, also where the user is not known."""
     sent = base64.b64encode(f"{user}:{password}".encode("utf-8", "replace")).decode()
     assert Redactor([password]).text(sent) != sent
+
+
+@given(st.text(LETTERS, min_size=1), st.text(LETTERS, max_size=9), st.integers(0, 2))
+def test_a_known_login_is_found_as_it_is_sent(password, user, before) -> None:
+    """Also of a password too short to be looked for by itself, and inside something longer."""
+    redactor = Redactor()
+    redactor.add_login(user, password)
+    pair = f"{user}:{password}"
+    assert base64.b64encode(pair.encode()).decode() not in redactor.text(
+        f"sent {base64.b64encode(pair.encode()).decode()}"
+    ).replace(REPLACEMENT, "\0")
+    longer = base64.b64encode(b"x" * before + pair.encode()).decode()
+    assert len(pair) < 8 or redactor.text(longer) != longer
+
+
+def test_variables_of_programs_are_secret_where_their_names_say_so() -> None:
+    """A telling name makes a value known; "none" is none, and other names are left alone."""
+    redactor = Redactor()
+    named = (("API_TOKEN", "Zq77opq"), ("LANG", "C.UTF-8"), ("DB_PASSWORD", "none"))
+    redactor.add_secrets(Secrets(named=named))
+    assert redactor.text("Zq77opq, C.UTF-8, none") == "‹redacted›, C.UTF-8, none"
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text()

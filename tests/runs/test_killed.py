@@ -146,7 +146,7 @@ def _whole(left: Left) -> None:
         problems = verify(ledger, head if ended else None)
         assert {problem.kind for problem in problems} <= {"not closed", "torn"}, problems
         lines = ledger.read_bytes().split(b"\n")[:-1]
-        assert head is None or head in [json.loads(line)["hash"] for line in lines]
+        assert not head or head in [json.loads(line)["hash"] for line in lines]
     results = left.folder.rglob("*-result.json")
     assert sum(not _is_json(path) for path in results) <= 1  # Allure's are written in place
 
@@ -223,15 +223,17 @@ def _are_told_of(project: Project, checks: dict[str, int]) -> None:
     for left in project.runs:
         _whole(left)
         if not (left.folder / "run.json").exists():
-            continue  # killed before it had recorded anything
+            assert not (left.folder / "running.json").exists()
+            continue  # killed before it had marked its folder; young as it is, it may be living
         assert left.record["verdict"] in ("go", "interrupted"), left.folder
+        if left.record["verdict"] == "interrupted":
+            assert f"the run {left.folder.name} never ended" in said
     assert len(checks) >= LEAST
     assert set(checks.values()) != {0}
     for name, number in checks.items():
         left = Left(project.reports / "runs" / name)
         assert not (left.folder / "running.json").exists()
         if left.record["verdict"] == "interrupted":
-            assert f"the run {name} never ended" in said
             assert f"has {number} of {CHECKS} checks" in left.said
             assert len(left.record["missing"]) == CHECKS - number
         else:

@@ -25,6 +25,7 @@ from watchkeeper.looking.probes import sql
 from watchkeeper.looking.reach import Reach
 from watchkeeper.plan import Look
 from watchkeeper.proving.replicas import has_replica
+from watchkeeper.recording.redaction import Redactor, clean
 from watchkeeper.services import Database, Folder, Log, Service, Web
 from watchkeeper.targets import REPLICA, System, Target, services_in, variables_of
 from watchkeeper.web import Call, web_client
@@ -49,23 +50,27 @@ def run(root: Path, slug: str | None, target: str) -> int:
     """Print every diagnosis; 1 where something grave is wrong."""
     console = Console(highlight=False, soft_wrap=True)
     bad = 0
-    for diagnosis in _all(root, slug, target):
+    redactor = Redactor()
+    for diagnosis in _all(root, slug, target, redactor):
         bad += bool(diagnosis.advice) and diagnosis.grave
-        console.print(_told(diagnosis))
+        console.print(_told(diagnosis, redactor))
     console.print(f"\n{bad} to be mended" if bad else "\nready")
     return 1 if bad else 0
 
 
-def _told(diagnosis: Diagnosis) -> Text:
+def _told(diagnosis: Diagnosis, redactor: Redactor) -> Text:
     good = not diagnosis.advice
     sign, style = ("✓", "green") if good else ("✖", "red") if diagnosis.grave else ("!", "yellow")
-    told = Text.assemble((f"{sign} ", style), f"{diagnosis.about}: {diagnosis.found}")
+    found = redactor.text(clean(f"{diagnosis.about}: {diagnosis.found}"))
+    told = Text.assemble((f"{sign} ", style), found)
     if diagnosis.advice:
-        told.append(f"\n    → {diagnosis.advice}")
+        told.append(redactor.text(clean(f"\n    → {diagnosis.advice}")))
     return told
 
 
-def _all(root: Path, slug: str | None, target: str) -> Iterator[Diagnosis]:
+def _all(
+    root: Path, slug: str | None, target: str, redactor: Redactor
+) -> Iterator[Diagnosis]:
     yield from machine(root)
     try:
         known = systems(root)
@@ -77,7 +82,7 @@ def _all(root: Path, slug: str | None, target: str) -> Iterator[Diagnosis]:
         return
     yield Diagnosis("target files", f"{len(known)} read")
     for system in [known[slug]] if slug else known.values():
-        yield from of_system(root, system, target)
+        yield from of_system(root, system, target, redactor)
 
 
 def machine(root: Path) -> Iterator[Diagnosis]:
@@ -164,7 +169,9 @@ def _docker() -> Diagnosis:
     return Diagnosis("Docker", address)
 
 
-def of_system(root: Path, system: System, target: str) -> Iterator[Diagnosis]:
+def of_system(
+    root: Path, system: System, target: str, redactor: Redactor
+) -> Iterator[Diagnosis]:
     """What one system at one target needs: variables, services that answer, a clock that agrees."""
     head = f"{system.slug} at {target}"
     if target not in system.environments:
@@ -173,7 +180,7 @@ def of_system(root: Path, system: System, target: str) -> Iterator[Diagnosis]:
         )
         return
     if target == REPLICA:
-        yield _replica(root, system, head)
+        yield _replica(root, system, head, redactor)
         return
     where = Target(system, system.environments[target], variables_of())
     needed = {name for figure in system.figures.values() for name in services_in(figure.question)}
@@ -182,16 +189,16 @@ def of_system(root: Path, system: System, target: str) -> Iterator[Diagnosis]:
     except ConfigurationError as error:
         yield Diagnosis(head, error.problem, error.hint or "mend the line it names")
         return
-    with opened(root, system, target) as observer:
+    with opened(root, system, target, redactor) as observer:
         for name, service in services.items():
             yield _service(observer, f"{head}, {name}", name, service)
 
 
-def _replica(root: Path, system: System, head: str) -> Diagnosis:
+def _replica(root: Path, system: System, head: str, redactor: Redactor) -> Diagnosis:
     if not has_replica(root, system.slug):
         return Diagnosis(head, "there is no replica", "choose a --target", grave=False)
     try:
-        with opened(root, system, REPLICA):
+        with opened(root, system, REPLICA, redactor):
             return Diagnosis(head, "starts")
     except WatchkeeperError as error:
         return Diagnosis(head, str(error), "run make setup; the replica's packages may be missing")

@@ -53,11 +53,11 @@ def run(root: Path, slug: str, target: str, over: str, as_json: bool) -> int:
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
     began = time.monotonic()
-    with opened(root, found, target) as observer:
+    redactor = Redactor()
+    with opened(root, found, target, redactor) as observer:
         looks = _looks(found, window_s)
         observer.make_ready(looks)
         observer.ahead(look for look in looks if not look.figure.options.alone)
-        redactor = Redactor(observer.secrets)
         lines = [_line(observer, look, redactor) for look in looks]
     took_s = time.monotonic() - began
     if as_json:
@@ -85,13 +85,13 @@ def _line(observer: Observer, look: Look, redactor: Redactor) -> Line:
         return redactor.text(clean(said))
 
     try:
-        seen = observer.now(look)
+        seen: Observation = redactor.value(observer.now(look))  # before it is cut to be shown
     except CouldNotObserve as reason:
         return Line(look.noun, None, "", "", text(reason.source), "", reason.duration_s,
                     text(reason.reason), look.window_s)  # fmt: skip
     return Line(
         look.noun,
-        redactor.value(_value(seen)),
+        _value(seen),
         text(shown_value(seen)),
         _unit(look.figure),
         text(seen.source),

@@ -15,7 +15,9 @@ from watchkeeper.looking.loop import LookingLoop
 from watchkeeper.looking.observe import Observer
 from watchkeeper.looking.probes import PROBES
 from watchkeeper.proving.replicas import start_replica
+from watchkeeper.recording.redaction import Redactor
 from watchkeeper.target_file import load_systems
+from watchkeeper.target_secrets import secrets_of
 from watchkeeper.targets import REPLICA, System, Target, services_in, variables_of
 from watchkeeper.yaml_file import nearest
 
@@ -37,8 +39,11 @@ def system(root: Path, slug: str) -> System:
 
 
 @contextmanager
-def opened(root: Path, found: System, target: str) -> Iterator[Observer]:
-    """An observer of all the system's services; a replica is started and taken away again."""
+def opened(root: Path, found: System, target: str, redactor: Redactor) -> Iterator[Observer]:
+    """An observer of all the system's services; a replica is started and taken away again.
+
+    `redactor` learns what they hold, and what a login gives, before anything is looked at.
+    """
     if target not in found.environments:
         raise ConfigurationError(
             f"{found.called} has no target {target}; there are: {', '.join(found.environments)}",
@@ -51,7 +56,9 @@ def opened(root: Path, found: System, target: str) -> Iterator[Observer]:
         where = Target(found, found.environments[target], variables)
         asked = (services_in(figure.question) for figure in found.figures.values())
         services = where.services(frozenset(chain.from_iterable(asked)))
-        with closing(Observer(where, services, PROBES, looking, Clock())) as observer:
+        redactor.add_secrets(secrets_of(where, services))
+        observer = Observer(where, services, PROBES, looking, Clock(), learn=redactor.add)
+        with closing(observer):
             yield observer
     finally:
         looking.close()

@@ -80,11 +80,6 @@ class Observer:
         self._turns = _Turns(services)
         self._keys: dict[tuple[Any, ...], tuple[Model, str]] = {}
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What this target's services hold that must never be written."""
-        return self.target.secrets(self._services)
-
     def make_ready(self, looks: Iterable[Look]) -> None:
         """Import what `looks` will need, so that no duration holds an import."""
         for look in looks:

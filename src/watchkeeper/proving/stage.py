@@ -24,6 +24,7 @@ from watchkeeper.proving.replicas import Replica
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Redactor
 from watchkeeper.services import Database, Service, Web
+from watchkeeper.target_secrets import secrets_of
 from watchkeeper.targets import REPLICA, System, Target
 from watchkeeper.verdicts import Finding, Verdict
 
@@ -84,8 +85,7 @@ class Stage:
         self._ledger = ledger
         self._target = Target(system, system.environments[REPLICA], replica.variables)
         self._services = self._target.services(services_needed(self.scenarios, self._target))
-        for secret in self._target.secrets(self._services):
-            redactor.add(secret)
+        redactor.add_secrets(secrets_of(self._target, self._services))
         self._learn = redactor.add
         self._following = frozenset(dial.name for dial in replica.dials() if dial.follows)
         self._looking = LookingLoop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -40,8 +41,8 @@ class Asked:
     narrowed: tuple[str, ...]
 
 
-def run_folder(reports: Path) -> Path:
-    """A folder for a run that begins now; two that begin in one second get two.
+def run_folder(reports: Path, *, drill: bool = False) -> Path:
+    """A folder for a run that begins now, marked as living; two that begin in one second get two.
 
     Raises ConfigurationError where it can't be made (no permission, a full disk).
     """
@@ -50,9 +51,11 @@ def run_folder(reports: Path) -> Path:
         folder = reports / "runs" / (f"{stamp}-{number}" if number else stamp)
         try:
             folder.mkdir(parents=True)
+            unended.begin(folder, drill=drill)
         except FileExistsError:
             continue
         except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)  # a run that never was leaves none
             raise _unwritable(folder, error) from error
         return folder
     raise ConfigurationError(f"{reports} has a thousand runs of this second")
@@ -99,7 +102,6 @@ class Account:
         self._past = history.runs(options.reports)
         self._proven = Known.of(options.reports)
         try:
-            unended.begin(folder)
             self.ledger = Ledger.open(folder / "ledger.jsonl", redactor)
             self.ledger.append(
                 "begin", expression=asked.typed, target=options.target, allow=options.allow
@@ -191,7 +193,8 @@ class Account:
             if self._options.report == "html":
                 make_report(self.folder, run, self._past.before(run))
                 make_index(self._options.reports)
-            leak = self._leak(xml)
+            beside = [*self._options.reports.glob("*"), *filter(None, (xml,))]
+            leak = self.canary.leak(self.folder, *beside)
             unended.end(self.folder)
         except OSError as error:
             return self._failed(run, self._unwritten(error))
@@ -209,14 +212,6 @@ class Account:
         )
         self._write(told)
         return told
-
-    def _leak(self, xml: Path | None) -> str:
-        """Where the planted secret came through, as a sentence; "" where it did not."""
-        leaks = self.canary.searches(self.folder)
-        if xml is not None and self.canary.marker in xml.read_text("utf-8"):
-            leaks.append(xml)
-        names = ", ".join(sorted(path.name for path in leaks))
-        return names and f"a planted secret came through into {names}: do not publish this run"
 
     def _unwritten(self, error: OSError) -> str:
         return f"{error.filename or self.folder} can't be written: {error.strerror or error}"

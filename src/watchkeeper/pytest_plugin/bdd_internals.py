@@ -4,7 +4,7 @@ Used: `scenario_wrapper_template_registry` and `ScenarioTemplate.render` (to kno
 before it runs), `get_gherkin_document` (parsed once, for the lint and for pytest-bdd),
 `get_step_function` (replaced by an index, since looking a step up costs more than running it), and
 `signature` and `get_required_args` (remembered: all words are one function to pytest-bdd, and it
-inspects that anew, twice for each step).
+inspects that anew, twice for each step). Of pytest itself: `Node._id`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import pytest_bdd
 import pytest_bdd.parser
+from _pytest.nodeid import coerce_node_id
 from pytest_bdd.exceptions import GherkinParseError
 from pytest_bdd.gherkin_parser import GherkinDocument, get_gherkin_document
 from pytest_bdd.parser import Scenario, Step
@@ -34,6 +35,12 @@ _KEYWORDS = (
     *("Feature", "Rule", "Background", "Scenario", "Examples"),
     *("Given", "When", "Then", "And", "But"),
 )
+
+
+def rename(item: pytest.Item, name: str) -> None:
+    """Call `item` by another name, in its node id too; pytest has no way of its own."""
+    item._id = coerce_node_id(item.nodeid.removesuffix(item.name) + name)
+    item.name = name
 
 
 class Unreadable(ValueError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import types
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +18,7 @@ from watchkeeper.pytest_plugin import bdd_internals
 from watchkeeper.pytest_plugin.linting import ID, LEVEL, lint, names_of
 from watchkeeper.pytest_plugin.watch import WATCH, Watch
 from watchkeeper.pytest_plugin.words import SentenceError, meaning_of
+from watchkeeper.recording.redaction import Redactor
 from watchkeeper.targets import PERMISSIONS, Permission
 
 PLAN = pytest.StashKey[Scenario]()
@@ -47,8 +50,10 @@ class FeatureFile(pytest.Module):
         self._lint(watch)
         items = list(super().collect())
         complaints: list[Complaint] = []
+        redacted = _Redacted(watch.redactor)
         for item in items:
-            planned = _planned(cast(pytest.Function, item), watch)
+            redacted.rename(cast(pytest.Function, item))
+            planned = _planned(cast(pytest.Function, item), watch, redacted)
             if isinstance(planned, Scenario):
                 item.stash[PLAN] = planned
             else:
@@ -95,7 +100,41 @@ class FeatureFile(pytest.Module):
         lines = [f"{self._here}:{each.line}: {each.problem}" for each in found[:SHOWN_COMPLAINTS]]
         if len(found) > SHOWN_COMPLAINTS:
             lines.append(f"and {len(found) - SHOWN_COMPLAINTS} more")
-        raise self.CollectError("\n".join(lines))
+        told = self.config.stash[WATCH].redactor.text("\n".join(lines))
+        raise self.CollectError(told)
+
+
+class _Redacted:
+    """Takes secrets out of what a row of an outline is called by.
+
+    Names and node ids are printed, recorded and sent by pytest itself, so that it has to be done
+    before any of that. Rows that are the same without their secrets are numbered.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._taken: set[tuple[str, str]] = set()
+
+    def rename(self, item: pytest.Function) -> None:
+        name = self._told(item.name)
+        if name != item.name:
+            bdd_internals.rename(item, name)
+
+    def heading(self, heading: Heading) -> Heading:
+        """The same without secrets; its row is what history and proof know a check by."""
+        name = self._redactor.text(heading.name)
+        if not heading.row:
+            return replace(heading, name=name)
+        return replace(heading, name=name, row=self._told(heading.row, of=" ".join(heading.ids)))
+
+    def _told(self, text: str, of: str = "") -> str:
+        """`text` without secrets; where it had one, different from all that was told of `of`."""
+        told = self._redactor.text(text)
+        if told != text:
+            numbered = (f"{told}-{number}" for number in itertools.count(2))
+            told = next(e for e in itertools.chain((told,), numbered) if (of, e) not in self._taken)
+        self._taken.add((of, told))
+        return told
 
 
 def _ids(feature: Any) -> set[str]:
@@ -107,7 +146,9 @@ def _ids(feature: Any) -> set[str]:
     return {tag for tag in tagged if ID.fullmatch(tag)}
 
 
-def _planned(item: pytest.Function, watch: Watch) -> Scenario | tuple[Complaint, ...]:
+def _planned(
+    item: pytest.Function, watch: Watch, redacted: _Redacted
+) -> Scenario | tuple[Complaint, ...]:
     rendered = bdd_internals.rendered(item)
     assert rendered is not None, "a feature file holds scenarios only"
     written: list[Written] = []
@@ -122,7 +163,7 @@ def _planned(item: pytest.Function, watch: Watch) -> Scenario | tuple[Complaint,
     if complaints:
         return tuple(complaints)
     heading = heading_of(rendered, bdd_internals.example_of(item))
-    return plan(heading, written, watch.systems)
+    return plan(redacted.heading(heading), written, watch.systems)
 
 
 def heading_of(scenario: BddScenario, row: dict[str, str]) -> Heading:

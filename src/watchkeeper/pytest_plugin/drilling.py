@@ -25,11 +25,12 @@ from watchkeeper.pytest_plugin.collecting import PLAN
 from watchkeeper.pytest_plugin.linting import ID, names_of
 from watchkeeper.pytest_plugin.state import is_worker
 from watchkeeper.pytest_plugin.watch import WATCH, Watch
-from watchkeeper.pytest_plugin.workers import FOLDER, RUN_FOLDER
+from watchkeeper.pytest_plugin.workers import CANARY, FOLDER, RUN_FOLDER, Shared
+from watchkeeper.recording import unended
 from watchkeeper.recording.evidence import Recorder
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.proof import NAME, DrillRecord, Proof, publish
-from watchkeeper.recording.redaction import clean
+from watchkeeper.recording.redaction import Canary, clean
 from watchkeeper.recording.run import instant
 from watchkeeper.targets import REPLICA, System
 from watchkeeper.telling.drilled import tell
@@ -168,11 +169,17 @@ class _Drilled:
             worker = ""
             if is_worker(self._config):
                 given: dict[str, Any] = self._config.workerinput  # type: ignore[attr-defined]
-                folder, worker = Path(given[FOLDER]), f"-{given['workerid']}"
+                shared = Shared(Path(given[FOLDER]), Canary(given[CANARY]))
+                worker = f"-{given['workerid']}"
             else:
-                folder = run_folder(watch.options.reports)
-                self._config.stash[DRILL_FOLDER] = folder
-            self._ledger = Ledger.open(folder / f"ledger{worker}.jsonl", watch.redactor)
+                folder = run_folder(watch.options.reports, drill=True)
+                self._config.add_cleanup(lambda: unended.end(folder))
+                shared = Shared(folder, Canary.planted_in(watch.redactor))
+                self._config.stash[ALONE] = shared
+            watch.redactor.add(shared.canary.marker)
+            ledger = Ledger.open(shared.folder / f"ledger{worker}.jsonl", watch.redactor)
+            shared.canary.feed("ledger", lambda text: ledger.append("canary", text=text))
+            self._ledger = ledger
         return self._ledger
 
     @pytest.hookimpl(wrapper=True)
@@ -196,7 +203,8 @@ class _Drilled:
             self._ledger = None
 
 
-DRILL_FOLDER = pytest.StashKey[Path]()
+ALONE = pytest.StashKey[Shared]()
+"""The run's folder and canary where there are no workers."""
 
 
 class _DrillLeader:
@@ -208,7 +216,7 @@ class _DrillLeader:
         self._checks: dict[Check, About] = {}
         self._proof: Proof | None = None
         self._page: Path | None = None
-        self._unwritten = ""
+        self._wrong = ""
         self._started = datetime.now(UTC)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -236,8 +244,8 @@ class _DrillLeader:
         cut_short = session.shouldstop or session.shouldfail or not ended
         watch = self._config.stash[WATCH]
         options = watch.options
-        shared = self._config.stash.get(RUN_FOLDER, None)
-        folder = shared.folder if shared is not None else self._config.stash[DRILL_FOLDER]
+        shared = self._config.stash.get(RUN_FOLDER, None) or self._config.stash[ALONE]
+        folder = shared.folder
         proof = proof_of(
             folder.name,
             sorted(self._records.values(), key=lambda each: (each.system, each.fault)),
@@ -248,11 +256,16 @@ class _DrillLeader:
             known=self._checks,
         )
         typed = " ".join(map(str, self._config.invocation_params.args))
+        watch.redactor.add(shared.canary.marker)
+        canaries: list[str] = []
+        for writer in ("proof.json", "report"):
+            shared.canary.feed(writer, lambda text: canaries.append(watch.redactor.text(text)))
         self._proof = replace(
             proof,
             expression=watch.redactor.text(clean(typed)),
             started=instant(self._started),
             finished=instant(datetime.now(UTC)),
+            canaries=tuple(canaries),
         )
         try:
             publish(self._proof, folder, options.reports)
@@ -260,8 +273,10 @@ class _DrillLeader:
             if options.report == "html":
                 self._page = make_drill_report(folder, self._proof)
                 make_index(options.reports)
+            self._wrong = shared.canary.leak(folder, *options.reports.glob("*"))
         except OSError as error:
-            self._unwritten = f"{error.filename or folder} can't be written: {error.strerror}"
+            self._wrong = f"{error.filename or folder} can't be written: {error.strerror}"
+        if self._wrong:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if not self._proof.ok and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED  # an unproven check is not as told
@@ -269,7 +284,7 @@ class _DrillLeader:
     def pytest_terminal_summary(self) -> None:
         if self._proof is not None:
             sys.stdout.flush()
-            tell(self._proof, self._page, (self._unwritten,))
+            tell(self._proof, self._page, (self._wrong,))
 
 
 def known_checks(folder: Path) -> Iterator[Check]:

@@ -25,6 +25,7 @@ from watchkeeper.pytest_plugin.words import DICTIONARY
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Redactor
 from watchkeeper.target_file import load_systems
+from watchkeeper.target_secrets import early_secrets, secrets_of
 from watchkeeper.targets import REPLICA, System, Target, variables_of
 from watchkeeper.yaml_file import nearest
 
@@ -63,6 +64,7 @@ class Watch:
         if self.systems:
             return
         self.systems = load_systems(self.root / "targets", KINDS)
+        self._know_secrets()
         DICTIONARY.load(self.systems.values())
         bdd_internals.install()
 
@@ -141,6 +143,17 @@ class Watch:
             replica.close()
         self._replicas.clear()
 
+    def _know_secrets(self) -> None:
+        """Before features are read: what stands in one is shown where it is refused.
+
+        A replica's secrets are made when it starts, so that no feature can hold one.
+        """
+        for system in self.systems.values():
+            environment = system.environments.get(self.options.target)
+            if environment is not None and environment.name != REPLICA:
+                for held in early_secrets(Target(system, environment, variables_of())):
+                    self.redactor.add_secrets(held)
+
     def _target(self, system: System) -> Target:
         name = self.options.target
         if name not in system.environments:
@@ -159,8 +172,7 @@ class Watch:
         assert self._looking is not None
         own = [scenario for scenario in self._scenarios if scenario.system.slug == slug]
         services = target.services(services_needed(own, target))
-        for secret in target.secrets(services):
-            self.redactor.add(secret)
+        self.redactor.add_secrets(secrets_of(target, services))
         observer = Observer(
             target, services, PROBES, self._looking, self.clock, learn=self.redactor.add
         )

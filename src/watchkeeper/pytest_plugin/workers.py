@@ -15,6 +15,7 @@ from watchkeeper.errors import WatchkeeperError
 from watchkeeper.proving.replicas import clean_up
 from watchkeeper.pytest_plugin.account import Account, run_folder
 from watchkeeper.pytest_plugin.watch import WATCH
+from watchkeeper.recording import unended
 from watchkeeper.recording.redaction import Canary
 from watchkeeper.targets import REPLICA
 
@@ -63,7 +64,8 @@ class Workers:
             self._refuse_changes()
             try:
                 self._check(self._config)
-                folder = run_folder(self._config.stash[WATCH].options.reports)
+                options = self._config.stash[WATCH].options
+                folder = run_folder(options.reports, drill=options.drill)
             except WatchkeeperError as error:
                 raise pytest.UsageError(str(error)) from None
             canary = Canary(f"canary-{secrets.token_hex(12)}")
@@ -111,5 +113,7 @@ class Workers:
         shared = self._config.stash.get(RUN_FOLDER, None)
         if shared is not None and self._config.stash[WATCH].options.target == REPLICA:
             clean_up()
-        if shared is not None and not self._begun and not any(shared.folder.iterdir()):
-            shared.folder.rmdir()
+        if shared is not None and not self._begun:
+            unended.end(shared.folder)
+            if not any(shared.folder.iterdir()):
+                shared.folder.rmdir()

@@ -134,7 +134,8 @@ class Proof:
     """proof.json: the drills of a run and what they prove; in reports/, the latest of each.
 
     `whole`: every fault was turned. `expression`: the command line; `started` and `finished` are
-    ISO 8601 UTC.
+    ISO 8601 UTC. `canaries` are the planted secrets as they came out of each writer: redacted, or
+    the run says so.
     """
 
     run: str
@@ -145,6 +146,7 @@ class Proof:
     expression: str = ""
     started: str = ""
     finished: str = ""
+    canaries: tuple[str, ...] = ()
 
     @property
     def unproven(self) -> tuple[CheckProof, ...]:

@@ -8,12 +8,15 @@ import html
 import json
 import re
 import secrets
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote, quote_plus
+
+from watchkeeper.target_secrets import Secrets
 
 REPLACEMENT = "‹redacted›"
 SHORTEST = 4  # a shorter secret would blank out ordinary words, and hides nothing from a guesser
@@ -29,6 +32,7 @@ _NAMES = (
 )
 # A value that says that there is none is news, not a secret.
 _NONE = "(?:null|none|true|false|undefined)?"
+_NO_SECRET = re.compile(_NONE, re.IGNORECASE)
 _NOTHING = rf"""(?!{_NONE}(?:[\s,;)}}\]&]|$)|\\*"{_NONE}\\*"|\\*'{_NONE}\\*')"""
 _QUOTED = r""""(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*"""
 _ESCAPED = r"""\\+["'][^"'\\]*"""
@@ -140,9 +144,12 @@ class Redactor:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._known: set[str] = set()
-        self._exact: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        # Looks learn secrets in their own thread while texts are searched in others: what is known
+        # is never changed, only replaced.
+        self._lock = threading.Lock()
+        self._known: frozenset[str] = frozenset()
+        self._exact: frozenset[str] = frozenset()
+        self._compiled_of: tuple[frozenset[str], re.Pattern[str]] = (self._known, re.compile(""))
         # Each text of a run passes several writers, and labels come with every check: texts known
         # to be clean are looked up, which takes a tenth of the time of searching them again.
         self._clean: set[str] = set()
@@ -159,31 +166,41 @@ class Redactor:
         if len(value) < SHORTEST:
             self.too_short += 1
             return False
-        self._exact.add(value)
-        self._known.update(_spellings(value))
-        self._forget()
+        self._know({value}, _spellings(value))
         return True
 
     def add_login(self, user: str, password: str) -> bool:
         """Make a password known, alone and as HTTP's basic authentication sends it."""
-        self._known.add(base64.b64encode(f"{user}:{password}".encode(*_BYTES)).decode())
-        self._forget()
+        self._know((), base64_spellings(f"{user}:{password}".encode(*_BYTES)))
         return self.add(password)
+
+    def add_secrets(self, secrets: Secrets) -> None:
+        """Make known what a target holds."""
+        for value in secrets.values:
+            self.add(value)
+        for user, password in secrets.logins:
+            self.add_login(user, password)
+        for name, value in secrets.named:
+            if _is_telling(name) and not _NO_SECRET.fullmatch(value):
+                self.add(value)
 
     def text(self, text: str) -> str:
         """`text` without secrets; the same object where it held none."""
-        if text in self._clean:
+        clean_texts = self._clean  # before searching: what is learned meanwhile makes it void
+        if text in clean_texts:
             return text
         redacted = self._redacted(text)
         if redacted == text and len(text) <= REMEMBERED_LENGTH:
-            if len(self._clean) >= REMEMBERED:
-                self._clean.clear()
-            self._clean.add(text)
+            if len(clean_texts) >= REMEMBERED:
+                clean_texts.clear()
+            clean_texts.add(text)
         return redacted
 
-    def _forget(self) -> None:
-        self._pattern = None
-        self._clean.clear()
+    def _know(self, exact: Iterable[str], spellings: Iterable[str]) -> None:
+        with self._lock:
+            self._exact = self._exact.union(exact)
+            self._known = self._known.union(spellings)
+            self._clean = set()
 
     def _redacted(self, text: str) -> str:
         if self._known:
@@ -222,10 +239,13 @@ class Redactor:
         )
 
     def _compiled(self) -> re.Pattern[str]:
-        if self._pattern is None:
-            longest_first = sorted(self._known, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-        return self._pattern
+        known, pattern = self._compiled_of
+        if known is not self._known:
+            known = self._known
+            longest_first = sorted(known, key=len, reverse=True)
+            pattern = re.compile("|".join(map(re.escape, longest_first)))
+            self._compiled_of = (known, pattern)
+        return pattern
 
     def _value(self, data: Any, depth: int) -> Any:
         if isinstance(data, str):
@@ -408,15 +428,21 @@ class Canary:
         through(f"canary {self.marker} of {writer}")
         self.fed.append(writer)
 
-    def searches(self, folder: Path) -> list[Path]:
-        """The files under `folder` that hold the marker, plain or in base64.
+    def searches(self, folder: Path, *beside: Path) -> list[Path]:
+        """The files under `folder`, and of `beside` those that are there, that hold the marker,
+        plain or in base64.
 
         Raises OSError where a file can't be read: what was not searched is not clean.
         """
         needles = [self.marker.encode()]
         needles += [spelling.encode() for spelling in base64_spellings(self.marker.encode())]
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = sorted(path for path in (*folder.rglob("*"), *beside) if path.is_file())
         return [path for path in files if _holds(path, needles, self.CHUNK)]
+
+    def leak(self, folder: Path, *beside: Path) -> str:
+        """Where the marker came through, as a sentence; "" where it did not. As `searches`."""
+        names = ", ".join(sorted(path.name for path in self.searches(folder, *beside)))
+        return names and f"a planted secret came through into {names}: do not publish this run"
 
 
 def _holds(path: Path, needles: list[bytes], chunk: int) -> bool:

@@ -9,25 +9,37 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from watchkeeper.recording.run import RunRecord
+from watchkeeper.recording.run import RunRecord, instant
 
 MARK = "running.json"
 RUNNING = "running"
 INTERRUPTED, EXIT_INTERRUPTED = "interrupted", 2
+YOUNG_S = 60.0
+"""How old an empty folder is before it is a run that was killed; a living one marks it at once."""
 
 
-def begin(folder: Path) -> None:
+def begin(folder: Path, *, drill: bool = False) -> None:
     """Say in `folder` that this process runs it; raises OSError."""
     me = psutil.Process()
-    mark = {"pid": me.pid, "created": me.create_time(), "machine": socket.gethostname()}
-    (folder / MARK).write_text(json.dumps(mark) + "\n", "utf-8")
+    mark = {
+        "pid": me.pid,
+        "created": me.create_time(),
+        "machine": socket.gethostname(),
+        "started": instant(datetime.now(UTC)),
+        "drill": drill,
+    }
+    partly = folder / f"{MARK}.part"  # a mark that is torn would be taken for one just being made
+    partly.write_text(json.dumps(mark) + "\n", "utf-8")
+    partly.replace(folder / MARK)
 
 
 def end(folder: Path) -> None:
@@ -40,11 +52,9 @@ def close_dead(reports: Path) -> tuple[str, ...]:
 
     A run on another machine is left alone: nobody can see from here whether it lives.
     """
-    return tuple(
-        told
-        for mark in sorted(reports.glob(f"runs/*/{MARK}"))
-        if not _lives(mark) and (told := _closed(mark.parent))
-    )
+    marked = (mark.parent for mark in reports.glob(f"runs/*/{MARK}") if not _lives(mark))
+    dead = sorted({*marked, *filter(_left_empty, reports.glob("runs/*"))})
+    return tuple(told for folder in dead if (told := _closed(folder)))
 
 
 def _lives(mark: Path) -> bool:
@@ -56,53 +66,113 @@ def _lives(mark: Path) -> bool:
     except psutil.NoSuchProcess:
         return False
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return True  # being written just now, or not ours to judge
+        return True  # not ours to judge
+
+
+def _left_empty(folder: Path) -> bool:
+    """Whether a run made the folder and was killed before it had written its mark."""
+    try:
+        names = {each.name for each in folder.iterdir()}
+        old = time.time() - folder.stat().st_mtime > YOUNG_S
+    except OSError:
+        return False
+    return old and names <= {f"{MARK}.part"}
 
 
 def _closed(folder: Path) -> str:
-    path = folder / "run.json"
     try:
-        run = RunRecord.read(path)
-        if run.verdict != RUNNING:
-            end(folder)
-            return f"the run {folder.name} was cut off while its report was written"
-        selected, ended = _in_ledger(folder / "ledger.jsonl")
-        missing = tuple(node for node in selected if node not in ended)
-        told = (
-            f"the run {folder.name} never ended: its process is gone, and its ledger has "
-            f"{len(ended)} of {len(selected)} checks"
-        )
-        closed = replace(
-            run,
-            verdict=INTERRUPTED,
-            exit_code=EXIT_INTERRUPTED,
-            missing=missing,
-            messages=(*run.messages, told),
-        )
-        closed.write(path)
-        end(folder)
+        if (folder / "run.json").exists():
+            return _close_record(folder)
+        return _close_unrecorded(folder)
     except (OSError, ValueError, KeyError, TypeError):
-        return ""  # another run closes it just now, or it never came to a record
+        return ""  # another run closes it just now, or its files are nobody's that we know
+
+
+def _close_record(folder: Path) -> str:
+    """The run had begun to judge; its ledger says how far it came."""
+    run = RunRecord.read(folder / "run.json")
+    if run.verdict != RUNNING:
+        end(folder)
+        return f"the run {folder.name} was cut off while its report was written"
+    known = _Known.of(folder / "ledger.jsonl")
+    told = (
+        f"the run {folder.name} never ended: its process is gone, and its ledger has "
+        f"{len(known.ended)} of {len(known.selected)} checks"
+    )
+    missing = tuple(node for node in known.selected if node not in known.ended)
+    _write(folder, replace(run, missing=missing, messages=(*run.messages, told)))
     return told
 
 
-def _in_ledger(path: Path) -> tuple[list[str], set[str]]:
-    """The checks that were selected, and those that ended, as the ledger has them."""
-    selected: list[str] = []
-    ended: set[str] = set()
-    for kind, data in _records(path):
-        if kind == "selected":
-            selected = list(data["nodes"])
-        elif kind == "check":
-            ended.add(data["node"])
-    return selected, ended
+def _close_unrecorded(folder: Path) -> str:
+    """The run was killed before its first record: there is only what its mark and ledger say."""
+    mark = _mark(folder)
+    if mark.get("drill"):
+        end(folder)
+        return f"the drill run {folder.name} never ended: its process is gone; it proved nothing"
+    known = _Known.of(folder / "ledger.jsonl")
+    told = f"the run {folder.name} never ended: its process is gone, and it had judged nothing"
+    made = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    started = str(mark.get("started") or instant(made))
+    run = RunRecord(
+        run=folder.name,
+        expression=known.expression,
+        target=known.target,
+        started=started,
+        finished=started,
+        verdict=RUNNING,
+        exit_code=EXIT_INTERRUPTED,
+        missing=tuple(known.selected),
+        messages=(told,),
+        ledger_head=known.head,
+    )
+    _write(folder, run)
+    return told
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _mark(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / MARK).read_text("utf-8")))
+    except FileNotFoundError:
+        return {}
+
+
+def _write(folder: Path, run: RunRecord) -> None:
+    closed = replace(run, verdict=INTERRUPTED, exit_code=EXIT_INTERRUPTED)
+    closed.write(folder / "run.json")
+    end(folder)
+
+
+@dataclass
+class _Known:
+    """What a ledger tells of a run, to its last whole line; nothing where there is none."""
+
+    expression: str = ""
+    target: str = ""
+    head: str = ""
+    selected: list[str] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, path: Path) -> _Known:
+        known = cls()
+        for kind, data, known.head in _records(path):
+            if kind == "begin":
+                known.expression, known.target = data["expression"], data["target"]
+            elif kind == "selected":
+                known.selected = list(data["nodes"])
+            elif kind == "check":
+                known.ended.add(data["node"])
+        return known
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
+    if not path.exists():
+        return
     with path.open("rb") as file:
         for line in file:
             try:
                 record = json.loads(line)
-                yield record["kind"], record["data"]
+                yield record["kind"], record["data"], record["hash"]
             except (ValueError, KeyError, TypeError):
                 return  # torn: the run was cut off here

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -21,6 +21,12 @@ _OPEN_ALLURE = "\n" + Path(__file__).with_name("page.js").read_text("utf-8")
 def text(said: str) -> str:
     """`said` as HTML text or a quoted attribute's value."""
     return escape(clean(said), quote=True)
+
+
+def planted(canaries: Sequence[str]) -> str:
+    """What came out of the writers that were given a planted secret, for whoever wants to see."""
+    said = "; ".join(dict.fromkeys(canaries))
+    return f'<p class="where">Planted secrets, as written: {text(said)}</p>' if said else ""
 
 
 def document(title: str, body: str, allure: str = "", head: str = "") -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from watchkeeper.recording.proof import CheckProof, DrillRecord, Key, MustRedden, Proof, named
 from watchkeeper.telling.drilled import headline, partial, why_unproven
-from watchkeeper.telling.html import badge, banner, document, duration, text, when
+from watchkeeper.telling.html import badge, banner, document, duration, planted, text, when
 from watchkeeper.telling.summary import verdict_of
 from watchkeeper.verdicts import Verdict
 
@@ -40,7 +40,7 @@ def render(proof: Proof) -> str:
     """The page of a drill run; every text in it is escaped, and no script is needed."""
     names = (*(each.system for each in proof.drills), *(each.system for each in proof.checks))
     systems = (_System(name, proof).section() for name in dict.fromkeys(names))
-    body = "\n".join((_top(proof), *systems))
+    body = "\n".join((_top(proof), *systems, planted(proof.canaries)))
     return document(headline(proof), body, head=f"<style>{_STYLE}</style>\n")
 
 

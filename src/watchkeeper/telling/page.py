@@ -10,7 +10,7 @@ from datetime import datetime
 from watchkeeper.recording.history import History, counts, key
 from watchkeeper.recording.proof import NEVER
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord
-from watchkeeper.telling.html import badge, banner, css, document, duration, text, when
+from watchkeeper.telling.html import badge, banner, css, document, duration, planted, text, when
 from watchkeeper.telling.summary import (
     SIGNS,
     headline,
@@ -80,6 +80,7 @@ def render(run: RunRecord, history: History, rest: Rest) -> str:
             _trend(run, past),
             _facts(run),
             _steps(rest),
+            planted(run.canaries),
         )
     )
     return document(headline(run), body, rest.allure)
