@@ -18,7 +18,7 @@ ANYBODY = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
 }
-HANDLERS = {"/api/routing/predict": ("POST", 3.0), "/api/trainer/status": ("GET", 1.0)}
+HANDLERS = {"/api/routing/predict": ("POST", 45.0), "/api/trainer/status": ("GET", 15.0)}
 ERRORS = 0.002
 WITHIN = {"0.05": 0.6, "0.1": 0.9, "0.2": 0.99, "0.5": 1.0, "1.0": 1.0, "+Inf": 1.0}
 BEGAN_S = 26 * 3600.0  # before the first question
@@ -31,8 +31,12 @@ class Backend(Service):
         super().__init__("backend", home)
         self._began = self.faults().now().timestamp() - BEGAN_S
         self._own = 0
+        self._of_reset = 0
 
     def answer(self, request: Request) -> Answer:
+        if self._of_reset != self.faults().resets:
+            self._of_reset = self.faults().resets
+            self._own = 0
         answer = self._answer(request)
         return Answer(answer.status, answer.body, answer.content_type, ANYBODY)
 
