@@ -201,12 +201,34 @@ class Process(Service):
         return shlex.split(start) if isinstance(start, str) else start
 
 
+class Docker(Service):
+    """A Docker Engine (`docker`: tcp://HOST:PORT, unix:///PATH, "" for what DOCKER_HOST says).
+
+    `project`: the compose project that is meant. Without it every container of the Engine is
+    looked at, and none is changed.
+    """
+
+    docker: str
+    project: str | None = None
+
+    @field_validator("docker")
+    @classmethod
+    def _engine(cls, address: str) -> str:
+        if address and not address.startswith(("tcp://", "unix:///", "http://", "https://", "${")):
+            raise ValueError(
+                'a Docker Engine\'s address starts with "tcp://" or "unix:///", or is "" for what '
+                "DOCKER_HOST says"
+            )
+        return address
+
+
 SERVICE_KINDS: dict[str, type[Service]] = {
     "url": Web,
     "database": Database,
     "log": Log,
     "folder": Folder,
     "pid file": Process,
+    "docker": Docker,
 }
 """The key that tells a service's kind, to its shape."""
 

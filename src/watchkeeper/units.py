@@ -71,8 +71,17 @@ def duration_s(text: str) -> float:
 
     Raises ValueError for anything else.
     """
+    return _amount(text, "duration", "24 hours")
+
+
+def size_bytes(text: str) -> float:
+    """Bytes in a size as people write it: "8 GiB", "500 MB". Raises ValueError for the rest."""
+    return _amount(text, "size", "8 GiB")
+
+
+def _amount(text: str, dimension: str, example: str) -> float:
     match = re.fullmatch(rf"({NUMBER}) (\S+)", text.strip())
     unit = UNITS.get(match[2]) if match else None
-    if match is None or unit is None or unit.dimension != "duration" or match[1].startswith("-"):
-        raise ValueError(f'"{text}" is no duration; write for example "24 hours"')
+    if match is None or unit is None or unit.dimension != dimension or match[1].startswith("-"):
+        raise ValueError(f'"{text}" is no {dimension}; write for example "{example}"')
     return float(match[1].replace(",", "")) * unit.factor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from watchkeeper.changing.operator import Done, Operator
+from watchkeeper.changing.operator import Done, Operator, Settles
 from watchkeeper.changing.permission import closed_lock
 from watchkeeper.errors import OperationFailed, OperationRefused, OperationUnknown
 from watchkeeper.looking.observe import Observer
@@ -51,9 +51,16 @@ class Hands:
         if closed:
             raise OperationRefused(closed)
         order = self._order(operation, {**arguments, **late})
-        facts = {"operation": operation.name, "scenario": scenario, "arguments": dict(arguments)}
-        self._ledger.append("about to", durable=True, effect=operation.options.effect, **facts)
+        facts: dict[str, Any] = {
+            "operation": operation.name,
+            "scenario": scenario,
+            "arguments": dict(arguments),
+        }
         operator = self._operators[operation.operator]
+        if isinstance(operator, Settles):
+            order, exactly = self._settled(operator, order, facts)
+            facts |= {"exactly": list(exactly)} if exactly else {}
+        self._ledger.append("about to", durable=True, effect=operation.options.effect, **facts)
         try:
             done: Done = self._observer.run(lambda reach: operator.operate(order, reach))
         except OperationFailed as error:
@@ -69,6 +76,18 @@ class Hands:
             raise OperationUnknown(f"{operation.name}: {error!r}") from error
         self._ledger.append("done", durable=True, source=done.source, note=done.note, **facts)
         return done
+
+    def _settled(
+        self, operator: Settles, order: Model, facts: Mapping[str, Any]
+    ) -> tuple[Model, tuple[str, ...]]:
+        try:
+            settled: tuple[Model, tuple[str, ...]] = self._observer.run(
+                lambda reach: operator.settle(order, reach)
+            )
+        except (OperationRefused, OperationFailed) as error:
+            self._ledger.append("refused", durable=True, reason=str(error), **facts)
+            raise
+        return settled
 
     def _order(self, operation: Operation, stands_for: Mapping[str, str]) -> Model:
         order = ordered(operation, self._target.system)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Model
 
 O = TypeVar("O", bound=Model, contravariant=True)  # noqa: E741, PLC0105 - O as in Order
+Same = TypeVar("Same", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,15 @@ class Operator(Protocol[O]):
     def services(self, order: O) -> tuple[str, ...]: ...
 
     async def operate(self, order: O, reach: Reach) -> Done: ...
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """An operator whose orders may say only what kind of things they touch ("unused images").
+
+    `settle` looks which those are now, and returns the order with the list written into it, and the
+    list; it changes nothing. What is then done is exactly that list, which is in the ledger first.
+    Raises OperationRefused or OperationFailed.
+    """
+
+    async def settle(self, order: Same, reach: Reach) -> tuple[Same, tuple[str, ...]]: ...

@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from watchkeeper.changing.operator import Operator
-from watchkeeper.changing.operators import command, files, http, process, python, script, sql
+from watchkeeper.changing.operators import (
+    command,
+    container,
+    files,
+    http,
+    process,
+    python,
+    script,
+    sql,
+)
 from watchkeeper.services import Model
 
 OPERATORS: dict[str, Operator[Any]] = {
     "http": http.OPERATOR,
     "command": command.OPERATOR,
+    "container": container.OPERATOR,
     "process": process.OPERATOR,
     "sql": sql.OPERATOR,
     "sql script": script.OPERATOR,
@@ -22,6 +32,7 @@ OPERATORS: dict[str, Operator[Any]] = {
 ORDERS: dict[str, type[Model]] = {
     "http": http.Order,
     "command": command.Order,
+    "container": container.Order,
     "process": process.Order,
     "sql": sql.Order,
     "sql script": script.Order,

@@ -7,6 +7,7 @@ from typing import Any
 from watchkeeper.looking.probes import (
     certificate,
     command,
+    container,
     file,
     host,
     http,
@@ -18,7 +19,7 @@ from watchkeeper.looking.probes import (
 from watchkeeper.looking.reach import Probe
 from watchkeeper.services import Model
 
-# The heavy drivers (SQLAlchemy, psutil) are imported by the looks that need them.
+# The heavy drivers (SQLAlchemy, psutil, docker) are imported by the looks that need them.
 PROBES: dict[str, Probe[Any]] = {
     "http": http.PROBE,
     "sql": sql.PROBE,
@@ -28,6 +29,7 @@ PROBES: dict[str, Probe[Any]] = {
     "file": file.PROBE,
     "host": host.PROBE,
     "command": command.PROBE,
+    "container": container.PROBE,
     "python": python.PROBE,
 }
 """The key in a figure, to the probe that answers it."""
@@ -41,6 +43,7 @@ QUESTIONS: dict[str, type[Model]] = {
     "file": file.Question,
     "host": host.Question,
     "command": command.Question,
+    "container": container.Question,
     "python": python.Question,
 }
 """The key in a figure, to the shape of what may be asked."""
