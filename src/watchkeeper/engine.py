@@ -5,15 +5,16 @@ Imported late: the docker SDK takes 80 ms. Everything here blocks and belongs in
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import docker
 import docker.errors
 import requests
 import urllib3.exceptions
-from docker.utils import kwargs_from_env
+from docker.utils import kwargs_from_env, parse_host
 
 from watchkeeper.errors import ConfigurationError, CouldNotObserve
 from watchkeeper.services import Docker
@@ -57,12 +58,12 @@ class Engine(docker.APIClient):  # type: ignore[misc] # it comes without types
         self._verbs = LOOKS | {"POST", "DELETE"} if changes else LOOKS
         self._end = time.monotonic() + deadline_s
         self._deadline_s = deadline_s
-        where: dict[str, Any] = {"base_url": service.docker}
-        if not service.docker:
-            where = kwargs_from_env()
+        where = {"base_url": service.docker} if service.docker else kwargs_from_env()
+        _require_socket(where, deadline_s)
         try:
             super().__init__(**where, timeout=deadline_s)
         except docker.errors.DockerException as error:
+            self.close()
             raise _cause_of(error) from None
 
     def merge_environment_settings(self, url: Any, *rest: Any) -> Any:
@@ -216,6 +217,26 @@ def _beneath(error: BaseException | None) -> Iterator[BaseException]:
         waiting += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
 
 
+def _require_socket(where: Mapping[str, Any], deadline_s: float) -> None:
+    """Whether somebody listens on the Engine's socket, where it has one.
+
+    The SDK would find out as well, and leave its own end open.
+    """
+    try:
+        address = parse_host(where.get("base_url"), False, bool(where.get("tls")))
+    except docker.errors.DockerException as error:
+        raise ConfigurationError(f"the Docker Engine can't be addressed: {error}") from None
+    path = address.removeprefix("http+unix://")
+    if path == address:
+        return
+    with socket.socket(socket.AF_UNIX) as tried:
+        tried.settimeout(deadline_s)
+        try:
+            tried.connect(path)
+        except OSError as error:
+            raise _no_reply(error, "GET /version", deadline_s) from None
+
+
 def _cause_of(error: docker.errors.DockerException) -> Exception:
     """The SDK wraps whatever befalls its first question, for the Engine's version."""
     for each in _beneath(error):
@@ -223,8 +244,4 @@ def _cause_of(error: docker.errors.DockerException) -> Exception:
             return each
         if isinstance(each, requests.exceptions.JSONDecodeError):
             return CouldNotObserve("not JSON", "its answer is no JSON", source="GET /version")
-    if isinstance(error.__cause__, KeyError | TypeError):
-        return CouldNotObserve("unexpected", "it does not say its version", source="GET /version")
-    if isinstance(error, docker.errors.InvalidVersion):
-        return CouldNotObserve("unexpected", str(error), source="GET /version")
-    return ConfigurationError(f"the Docker Engine can't be addressed: {error}")
+    return CouldNotObserve("unexpected", "it does not say its version", source="GET /version")
