@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -17,12 +18,22 @@ import pytest
 from pydantic import ValidationError
 
 from tests.replicas.replica_process import ROOT, Replica, running
+from watchkeeper.changing.operate import Hands
 from watchkeeper.changing.operator import Done
+from watchkeeper.changing.operators import OPERATORS
 from watchkeeper.changing.operators.container import OPERATOR, Order
 from watchkeeper.clock import Clock
 from watchkeeper.errors import OperationFailed, OperationRefused, OperationUnknown
+from watchkeeper.kinds import KINDS
+from watchkeeper.looking.loop import LookingLoop
+from watchkeeper.looking.observe import Observer
+from watchkeeper.looking.probes import PROBES
 from watchkeeper.looking.reach import Reach
+from watchkeeper.recording.ledger import Ledger
+from watchkeeper.recording.redaction import Redactor
 from watchkeeper.services import Docker
+from watchkeeper.target_file import load_system
+from watchkeeper.targets import Target
 
 COMMAND = (sys.executable, str(ROOT / "tests" / "replicas" / "engine_replica.py"), "--folder")
 UI = "frontend-training"
@@ -251,6 +262,45 @@ def test_nothing_is_removed_without_a_list(replica: Replica) -> None:
     order = Order.model_validate({"in": "docker", "remove": "unused volumes"})
     with pytest.raises(OperationRefused, match="was not listed first"):
         asyncio.run(OPERATOR.operate(order, Reach({"docker": service}, Clock())))
+
+
+TARGET = """\
+system: platform
+called: the platform
+services: {docker: {docker: "${env:RML_DOCKER}", project: "${env:RML_PROJECT}"}}
+figures:
+  containers: {container: {in: docker}, key: name}
+  back end's state: {container: {service: backend, in: docker}, pick: .state, values: [running]}
+operations:
+  removes what nobody needs: {effect: destroys, container: {remove: unused volumes, in: docker}}
+environments: {replica: {}}
+"""
+
+
+def test_the_ledger_has_the_list_first(replica: Replica, tmp_path: Path) -> None:
+    """What will be removed is on the disk, name by name, before anything is removed."""
+    path = tmp_path / "platform.yml"
+    path.write_text(TARGET)
+    system = load_system(path, KINDS)
+    target = Target(system, system.environments["replica"], replica.env)
+    looking, ledger = LookingLoop(), Ledger.open(tmp_path / "ledger.jsonl", Redactor())
+    services = target.services(frozenset({"docker"}))
+    observer = Observer(target, services, PROBES, looking, Clock())
+    try:
+        hands = Hands(target, observer, OPERATORS, ledger, "destroys")
+        operation = system.operations["removes what nobody needs"]
+        done = hands.operate(operation, {}, tagged="destroys", scenario="S", late={})
+    finally:
+        observer.close()
+        looking.close()
+        ledger.close()
+    assert isinstance(done.value, dict)
+    removed = done.value["removed"]
+    assert len(removed) == 1
+    records = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    told = {kind: each for each in records for kind in ("about to", "done") if kind in str(each)}
+    assert list(told) == ["about to", "done"]
+    assert f'"exactly": {json.dumps(removed)}' in json.dumps(told["about to"])
 
 
 # What is not there, and what does not answer
