@@ -16,7 +16,7 @@ ROOT = HERE.parents[1]
 PLATFORM = ROOT / "fixtures" / "replicas" / "routing-ml"
 sys.path[:0] = [str(ROOT), str(PLATFORM), str(PLATFORM / "programs")]
 
-from dials_docker import DIALS, SERVICES  # noqa: E402  it is found through the line above
+from dials_docker import dials_of  # noqa: E402  it is found through the line above
 from engine import faults, table  # noqa: E402
 from engine.processes import Processes  # noqa: E402
 from starting import CONTAINERS, Service, settings, write_config  # noqa: E402
@@ -30,6 +30,9 @@ from fixtures.replicas.kit.programs import Ports, Program, Programs  # noqa: E40
 from fixtures.replicas.kit.replica import main  # noqa: E402
 
 PROJECT = "routing-ml"
+SERVICES = (
+    "nginx", "backend", "frontend-home", "frontend-training", "prometheus", "grafana", "database",
+)  # fmt: skip
 UI = "frontend-training"
 SPARE = tuple(f"{UI}-{number}" for number in range(2, 6))
 NAMES = {"backend": "routing-ml-backend", "database": "database"}
@@ -62,7 +65,7 @@ class EngineReplica:
         self._engine = self._program(faults.NAME)
         started = [self._services[name] for name in SERVICES]
         self.programs = Programs(self.state, [*started, self._engine])
-        self.dials: Dials[EngineReplica] = Dials(self, DIALS)
+        self.dials: Dials[EngineReplica] = Dials(self, dials_of(SERVICES))
 
     def _program(self, name: str) -> Program:
         home = self.folder / name
