@@ -57,6 +57,11 @@ figures:
   'orders of "{name}"': {sql: "SELECT * FROM orders WHERE name = '{name}'", in: store, key: id}
   number of orders: {count of: orders}
   mean price: {sql: SELECT AVG(id) FROM orders WHERE status = 'sold', in: store}
+  'size of the latest "{kind}"':
+    file: "${env:DB}.backups/{kind}_*"
+    newest: 1
+    pick: .size
+    unit: bytes
   highest order: {sql: SELECT MAX(id) FROM orders, in: store}
   name of that order: {sql: "SELECT name FROM orders WHERE id = '{that.id}'", in: store}
 operations:

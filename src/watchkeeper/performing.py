@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from watchkeeper.holding import (
     row_with,
 )
 from watchkeeper.limits import Beside, Limit
+from watchkeeper.limits.amounts import in_base
 from watchkeeper.limits.rules import Presence
 from watchkeeper.looking.observe import Observer, throughout, within
 from watchkeeper.looking.reading import selected
@@ -51,7 +53,16 @@ from watchkeeper.meaning import (
     readings_of,
 )
 from watchkeeper.observation import Observation, Row, Scalar, Table
-from watchkeeper.plan import EACH, EACH_CHANGED, Look, Scenario, Step, missing_late, ordered
+from watchkeeper.plan import (
+    EACH,
+    EACH_CHANGED,
+    Look,
+    Scenario,
+    Step,
+    earlier_noun,
+    missing_late,
+    ordered,
+)
 from watchkeeper.targets import REPLICA, System
 from watchkeeper.verdicts import Finding, Verdict, worst
 from watchkeeper.wording import judged, subject_of, table_of, trend, value_of, where
@@ -276,6 +287,21 @@ class Performance:
             before=self._memory.before.get(about),
             after=others.get(about) if limit.needs_after else None,
             any_data=self._now(step.look(limit.where_any), fresh) if limit.where_any else None,
+            earlier=self._earlier(step, reading, fresh) if limit.history else (),
+        )
+
+    def _earlier(self, step: Step, reading: Reading, fresh: bool) -> tuple[float, ...]:
+        """The numbers of those before the newest, in base units."""
+        look = step.look(earlier_noun(_own(step, reading), reading.limit))
+        listed = self._now(look, fresh)
+        cells = (
+            [row.get("value") for row in listed.value] if isinstance(listed.value, Table) else []
+        )
+        unit = look.figure.unit
+        # What is no number is none to compare with either; the limit says so.
+        return tuple(
+            float(in_base(cell, unit)) if isinstance(cell, int | float) else math.nan
+            for cell in cells
         )
 
     def _unseen(

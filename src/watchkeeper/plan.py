@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -301,7 +301,7 @@ def _step(
 
 def _refuse_unsupported(limit: Limit) -> None:
     """Refuse what would be read and then not be kept: a limit half kept is a green lie."""
-    if limit.history is not None:
+    if limit.history is not None and limit.history.days is not None:
         raise PlanError(f'"{limit.text}" compares with earlier values, which are not kept yet')
     if limit.tolerating_s is not None:
         raise PlanError(f'"{limit.text}" tolerates for a time, which only alerts can do')
@@ -448,6 +448,32 @@ def _reading(system: System, reading: Reading, before: tuple[Step, ...]) -> Iter
         yield _look(system, other, window_s)
     if limit.where_any:
         yield _look(system, limit.where_any, window_s)
+    if limit.history is not None and limit.history.days is None:
+        if isinstance(reading.subject, Cell):
+            raise PlanError(f'"{limit.text}" is of a figure, and "{reading.subject}" is a cell')
+        yield _earlier(look, limit)
+
+
+def earlier_noun(noun: str, limit: Limit) -> str:
+    """What the look at the earlier ones is called, beside the look at the newest."""
+    return f"{noun}, {limit.history.count if limit.history else 0} before it"
+
+
+def _earlier(look: Look, limit: Limit) -> Look:
+    """The look at the ones before the newest, of which `look` tells a number."""
+    figure, options = look.figure, look.figure.options
+    ask: Callable[[int], Model | None] | None = getattr(figure.question, "earlier", None)
+    question = ask(limit.history.count) if ask is not None and limit.history is not None else None
+    if question is None or options.pick is None:
+        raise PlanError(
+            f'"{limit.text}" compares with the ones before it; only a figure of a file has them '
+            f'that says "newest: 1" and what to "pick"'
+        )
+    noun = earlier_noun(look.noun, limit)
+    rows = options.model_copy(update={"pick": None, "rows": f".[] | {options.pick}"})
+    return replace(
+        look, noun=noun, figure=replace(figure, name=noun, question=question, options=rows)
+    )
 
 
 def _cell(

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from watchkeeper.clock import Window
 from watchkeeper.errors import CouldNotObserve
@@ -36,13 +36,15 @@ _WILD = re.compile(r"[*?\[]")
 class Question(Model):
     """A file or glob, absolute or in the folder service `in`; `**` goes through folders.
 
-    `newest: 1`: of all that match, the newest one. `older than`: only older ones.
+    `newest: 1`: of all that match, the newest one. `before newest`: so many before that one.
+    `older than`: only older ones.
     `format`: what stands in the file instead of what is known about it.
     """
 
     file: str
     in_: str | None = None
     newest: Literal[1] | None = None
+    before_newest: int | None = Field(default=None, ge=1, le=Table.KEEP)
     older_than: Duration | None = None
     format: Literal["json", "text"] | None = None
     key: str = "path"
@@ -53,9 +55,21 @@ class Question(Model):
             raise ValueError('"format" reads one file; add "newest: 1" or name one file')
         return self
 
+    @model_validator(mode="after")
+    def _one_or_those_before(self) -> Question:
+        if self.newest and self.before_newest:
+            raise ValueError('"newest" is one and "before newest" a list; write one of them')
+        return self
+
     @property
     def is_list(self) -> bool:
         return self.newest is None and _WILD.search(self.file) is not None
+
+    def earlier(self, count: int) -> Question | None:
+        """The question for the `count` files before the newest; None where this asks no newest."""
+        if self.newest is None or self.format is not None:
+            return None
+        return self.model_copy(update={"newest": None, "before_newest": count})
 
 
 class Files:
@@ -148,6 +162,8 @@ def _one(path: Path) -> Seen:
 
 def _listed(question: Question, folder: Path, now: datetime) -> Table:
     files = _chosen(question, folder, now)
+    if question.before_newest:
+        files = files[1 : 1 + question.before_newest]
     rows = tuple(Row.of(seen.cells(now)) for seen in files[: Table.KEEP])
     return Table(rows, len(files), question.key)
 
