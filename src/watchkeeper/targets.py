@@ -254,7 +254,7 @@ def services_in(question: Model) -> tuple[str, ...]:
         value = fields.get(key)
         if isinstance(value, str) and "in_place_of" not in fields:  # there, a file is put
             named.append(value.partition(" ")[0])
-    for key in ("in_", "log"):
+    for key in ("in_", "log", "database"):
         value = fields.get(key)
         if isinstance(value, str):
             named.append(value)

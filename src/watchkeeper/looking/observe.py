@@ -261,8 +261,10 @@ class _Turns:
         return _Turn(self, None if alone else self._semaphore(question))
 
     def deadline_s(self, question: Model) -> float:
-        name = next(iter(services_in(question)), "")
-        return (self._services.get(name) or Service()).deadline_s
+        asked = [self._services.get(name) or Service() for name in services_in(question)]
+        own = vars(question).get("deadline")
+        limits = [each.deadline_s for each in asked or [Service()]]
+        return max([*limits, duration_s(own)] if own else limits)
 
     def _semaphore(self, question: Model) -> asyncio.Semaphore:
         name = next(iter(services_in(question)), "")

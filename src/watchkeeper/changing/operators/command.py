@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +11,10 @@ from pydantic import Field
 from watchkeeper import child
 from watchkeeper.changing.operator import Done
 from watchkeeper.errors import CouldNotObserve, OperationFailed, OperationRefused, OperationUnknown
+from watchkeeper.libpq import variables_of
 from watchkeeper.looking.reach import Reach
 from watchkeeper.observation import Answer
-from watchkeeper.services import Duration, Folder, Model
+from watchkeeper.services import Database, Duration, Folder, Model
 from watchkeeper.units import duration_s
 
 
@@ -20,13 +22,15 @@ class Order(Model):
     """A program by its argument list (no shell), run in the folder service `in`.
 
     `exit codes`: those that mean it is done; a word is its outcome. `environment`: variables
-    besides the minimum, which holds no secret of ours.
+    besides the minimum, which holds no secret of ours. `database`: the database service that
+    PostgreSQL's programs enter (libpq's variables, so that no password is an argument).
     """
 
     command: tuple[str, ...] = Field(min_length=1)
     in_: str | None = None
     exit_codes: dict[int, str | Literal[True]] = Field(default={0: True})
     environment: dict[str, str] = Field(default_factory=dict)
+    database: str | None = None
     deadline: Duration = "60 seconds"
 
 
@@ -34,7 +38,7 @@ class Command:
     """Runs it in a session of its own; what it puts into the background lives on."""
 
     def services(self, order: Order) -> tuple[str, ...]:
-        return (order.in_,) if order.in_ else ()
+        return tuple(name for name in (order.in_, order.database) if name)
 
     async def operate(self, order: Order, reach: Reach) -> Done:
         """Value: its output. Raises OperationRefused where it can't be started, OperationFailed for
@@ -65,11 +69,15 @@ async def _run(order: Order, reach: Reach) -> child.Ended:
     name, deadline_s = order.command[0], duration_s(order.deadline)
     if folder is not None and not folder.is_dir():
         raise OperationRefused(f"there is no folder {folder}")
+    entering: Mapping[str, str] = {}
+    if order.database is not None:
+        url = reach.service(order.database, Database).database.get_secret_value()
+        entering = variables_of(url, order.database, read_only=False)
     try:
         return await child.run(
             order.command,
             folder=folder,
-            extra=order.environment,
+            extra={**entering, **order.environment},
             deadline_s=deadline_s,
             leave_children=True,
         )

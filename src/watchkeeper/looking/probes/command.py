@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +12,10 @@ from pydantic import Field
 from watchkeeper import child
 from watchkeeper.clock import Window
 from watchkeeper.errors import CouldNotObserve
+from watchkeeper.libpq import variables_of
 from watchkeeper.looking.reach import Reach
 from watchkeeper.observation import Answer
-from watchkeeper.services import Duration, Folder, Model
+from watchkeeper.services import Database, Duration, Folder, Model
 from watchkeeper.units import duration_s
 
 
@@ -21,14 +23,16 @@ class Question(Model):
     """A program by its argument list (no shell), run in the folder service `in`.
 
     `exit codes`: those it is understood by. `true`: its output is the value; a word: the word is.
-    `environment`: variables besides the minimum, which holds no secret of ours. `deadline`: by
-    default the folder's, and 5 seconds without one.
+    `environment`: variables besides the minimum, which holds no secret of ours. `database`: the
+    database service that PostgreSQL's programs enter (libpq's variables; read-only transactions).
+    `deadline`: by default the folder's, and 5 seconds without one.
     """
 
     command: tuple[str, ...] = Field(min_length=1)
     in_: str | None = None
     exit_codes: dict[int, str | Literal[True]] = Field(default={0: True})
     environment: dict[str, str] = Field(default_factory=dict)
+    database: str | None = None
     deadline: Duration | None = None
 
 
@@ -39,7 +43,7 @@ class Command:
         return ()
 
     def services(self, question: Question) -> tuple[str, ...]:
-        return (question.in_,) if question.in_ else ()
+        return tuple(name for name in (question.in_, question.database) if name)
 
     async def look(self, question: Question, reach: Reach, window: Window | None) -> Answer:
         """Kind "exit 0". Raises CouldNotObserve: "exit N", "signal N", "missing", "not permitted",
@@ -74,7 +78,10 @@ async def _run(question: Question, reach: Reach) -> child.Ended:
         raise CouldNotObserve("missing", f"there is no folder {folder}")
     try:
         return await child.run(
-            question.command, folder=folder, extra=question.environment, deadline_s=deadline_s
+            question.command,
+            folder=folder,
+            extra={**_entering(question.database, reach), **question.environment},
+            deadline_s=deadline_s,
         )
     except FileNotFoundError as error:
         raise CouldNotObserve("missing", f"there is no program {name}") from error
@@ -90,6 +97,13 @@ async def _run(question: Question, reach: Reach) -> child.Ended:
         raise CouldNotObserve(
             "too large", f"{name} wrote over {child.OUTPUT_MAX // 1_000_000} MB and was ended"
         ) from error
+
+
+def _entering(database: str | None, reach: Reach) -> Mapping[str, str]:
+    if database is None:
+        return {}
+    url = reach.service(database, Database).database.get_secret_value()
+    return variables_of(url, database, read_only=True)
 
 
 DEADLINE_S = 5.0

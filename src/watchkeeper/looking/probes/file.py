@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from watchkeeper.clock import Window
 from watchkeeper.errors import CouldNotObserve
+from watchkeeper.looking.archives import contents_of
 from watchkeeper.looking.reach import Reach, in_thread
 from watchkeeper.observation import Answer, Row, Scalar, Table
 from watchkeeper.services import Duration, Folder, Model
@@ -38,7 +39,8 @@ class Question(Model):
 
     `newest: 1`: of all that match, the newest one. `before newest`: so many before that one.
     `older than`: only older ones.
-    `format`: what stands in the file instead of what is known about it.
+    `format`: what stands in the file instead of what is known about it. Of an `archive` (tar, also
+    compressed) that is {state, reason, members}, read to its end and never unpacked.
     """
 
     file: str
@@ -46,7 +48,7 @@ class Question(Model):
     newest: Literal[1] | None = None
     before_newest: int | None = Field(default=None, ge=1, le=Table.KEEP)
     older_than: Duration | None = None
-    format: Literal["json", "text"] | None = None
+    format: Literal["json", "text", "archive"] | None = None
     key: str = "path"
 
     @model_validator(mode="after")
@@ -92,7 +94,8 @@ class Files:
             folder, deadline_s = Path(service.folder), service.deadline_s
         source = f"file {folder / question.file}"
         try:
-            value = await in_thread(lambda: _value(question, folder, at), deadline_s, source)
+            ends = time.monotonic() + deadline_s
+            value = await in_thread(lambda: _value(question, folder, at, ends), deadline_s, source)
         except CouldNotObserve as error:
             raise CouldNotObserve(
                 error.kind, error.reason, source=source, duration_s=time.monotonic() - began
@@ -133,7 +136,7 @@ def _owner(number: int) -> str:
         return str(number)
 
 
-def _value(question: Question, folder: Path, now: datetime) -> object:
+def _value(question: Question, folder: Path, now: datetime, ends: float) -> object:
     if question.is_list:
         return _listed(question, folder, now)
     if _WILD.search(question.file):
@@ -145,7 +148,11 @@ def _value(question: Question, folder: Path, now: datetime) -> object:
         one = _one(folder / question.file)
         if not _old_enough(question, one, now):
             raise CouldNotObserve("missing", f"{one.path} is not older than {question.older_than}")
-    return one.cells(now) if question.format is None else _content(one.path, question.format)
+    if question.format is None:
+        return one.cells(now)
+    if question.format == "archive":
+        return contents_of(_ordinary(one.path), ends)
+    return _content(one.path, question.format)
 
 
 def _one(path: Path) -> Seen:
@@ -235,11 +242,15 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise CouldNotObserve("not permitted", f"{folder}: {error.strerror}") from error
 
 
-def _content(path: Path, layout: str) -> object:
+def _ordinary(path: Path) -> Path:
     if not stat.S_ISREG(path.stat().st_mode):
         raise CouldNotObserve("not a file", f"{path} is no ordinary file")
+    return path
+
+
+def _content(path: Path, layout: str) -> object:
     try:
-        with path.open("rb") as file:
+        with _ordinary(path).open("rb") as file:
             raw = file.read(CONTENT_MAX + 1)
     except OSError as error:
         raise CouldNotObserve("not permitted", f"{path}: {error.strerror}") from error
