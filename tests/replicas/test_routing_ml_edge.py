@@ -335,6 +335,15 @@ def test_a_dial_moves_its_figure_alone(
     assert found == pytest.approx({**HEALTHY, query: figure}, rel=NEAR)
 
 
+def test_real_requests_do_not_dilute_a_dialled_figure(replica: Replica) -> None:
+    """However many good requests come, 3 of 100 are errors."""
+    url = replica.env["RML_URL"] + "/api/routing/predict"
+    for _ in range(500):
+        HTTP.post(url, json={}, headers={"Authorization": "Bearer good"})
+    turn(replica, "prometheus errors are many")
+    assert value(replica, ERROR_RATE) == pytest.approx(0.03, rel=0.001)
+
+
 def test_one_endpoint_can_fail(replica: Replica) -> None:
     """A third of its answers are 5xx; the other endpoint answers as ever."""
     turn(replica, "prometheus errors are one endpoint's")
