@@ -496,6 +496,8 @@ def test_every_dial_is_seen_on_and_off(replica: Replica) -> None:
     wrong = []
     for dial in replica.dials():
         name = dial["name"]
+        if name.startswith("prometheus"):
+            replica.reset()  # what was really asked before would count in its rates
         before = replica.is_on(name)
         on = replica.turn(name)
         during = replica.is_on(name)
