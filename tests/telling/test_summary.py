@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
-from tests.telling.telling_samples import check, hostile_run, many, run
-from watchkeeper.telling.summary import headline, markdown, tell
+from tests.telling.telling_samples import HOSTILE, check, hostile_run, many, run
+from watchkeeper.recording.redaction import clean
+from watchkeeper.telling.summary import append_markdown, headline, markdown, tell
 from watchkeeper.verdicts import Verdict
 
 
@@ -74,6 +78,55 @@ def test_hostile_texts_act_neither_in_rich_nor_in_markdown() -> None:
     text = markdown(hostile_run())
     assert "<script" not in text
     assert "[click](" not in text
+
+
+ACTIVE = (
+    "https://evil.invalid/x", "www.evil.invalid", "<https://evil.invalid>", "![x](http://e.invalid)",
+    "`code` $x^2$ ~~gone~~", "# title", "| a | b |", "</td></table><b>x</b>", "&lt;b&gt; &#60;b>",
+    HOSTILE,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("said", ACTIVE)
+def test_hostile_text_stays_text_where_markdown_is_rendered(said: str) -> None:
+    """As HTML it is the same text in the same place, with no element of its own."""
+    quiet = run(messages=(), partial="", gate="")
+    hostile = replace(quiet, messages=(said,), gate=said, missing=(said,), checks=tuple(
+        replace(each, scenario=said, findings=()) for each in quiet.checks))  # fmt: skip
+    page = _Elements()
+    renderer = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    page.feed(renderer.render(markdown(hostile)))
+    assert page.seen <= {"p", "strong", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
+    assert " ".join(clean(said).split()) in " ".join("".join(page.text).split())
+    # GitHub's and GitLab's own renderers make links of bare addresses, and formulas of dollars.
+    assert not re.search(r"https?://|www\.|(?<!\\)\$", markdown(hostile))
+
+
+class _Elements(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: object) -> None:
+        self.seen.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_a_summary_is_added_to_what_is_there(tmp_path: Path) -> None:
+    """The file belongs to the whole job: what others wrote stays, and our first line is whole."""
+    path = tmp_path / "summary"
+    path.write_text("# Deployed\nversion 3")
+    append_markdown(run(), path)
+    append_markdown(run(), path)
+    assert path.read_text() == f"# Deployed\nversion 3\n\n{markdown(run())}\n\n{markdown(run())}"
+
+
+def test_a_mention_calls_nobody() -> None:
+    """@somebody in a log must not be told of our run."""
+    assert "@someone" not in markdown(run(messages=("ask @someone",)))
 
 
 def test_a_very_bad_run_is_cut_and_says_so() -> None:

@@ -27,15 +27,19 @@ class Census:
     partial: str = ""
 
 
-def profile_of(expression: str) -> str | None:
-    """The one tag of a pure `-m daily`, "" for no expression (everything), None for any other."""
-    text = expression.strip()
-    return text if re.fullmatch(r"[\w-]*", text) else None
+def profile_of(expression: str) -> frozenset[str] | None:
+    """The tags of `-m daily` or `-m "routing-ml and deploy"`, none for no expression (everything);
+    None for any other expression."""
+    tags = re.split(r"\s+and\s+", expression.strip())
+    if tags == [""]:
+        return frozenset()
+    plain = all(re.fullmatch(r"(?!(?:and|or|not)$)[\w-]+", tag) for tag in tags)
+    return frozenset(tags) if plain else None
 
 
-def expected(suite: Iterable[Entry], profile: str) -> tuple[str, ...]:
-    """The nodes that must run for `profile`, in their order; "" is the whole suite."""
-    return tuple(entry.node for entry in suite if not profile or profile in entry.tags)
+def expected(suite: Iterable[Entry], profile: frozenset[str]) -> tuple[str, ...]:
+    """The nodes that must run for `profile`, those with all its tags, in their order."""
+    return tuple(entry.node for entry in suite if profile <= entry.tags)
 
 
 def missing(expected_nodes: Iterable[str], recorded: Collection[str]) -> tuple[str, ...]:
@@ -65,5 +69,5 @@ def take(
     why = partial(expression, narrowed_by)
     if why:
         return Census((), (), why)
-    nodes = expected(suite, profile_of(expression) or "")
+    nodes = expected(suite, profile_of(expression) or frozenset())
     return Census(nodes, missing(nodes, recorded))

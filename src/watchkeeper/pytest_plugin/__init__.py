@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from watchkeeper.errors import ConfigurationError
+from watchkeeper.pytest_plugin.attesting import prepare
 from watchkeeper.pytest_plugin.collecting import FeatureFile
 from watchkeeper.pytest_plugin.drilling import install_drills
 from watchkeeper.pytest_plugin.options import Options, add_options
@@ -64,6 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::pluggy.PluggyTeardownRaisedWarning")
     watch = Watch(config.rootpath, Options.of(config), tags)
     config.stash[WATCH] = watch
+    if not is_worker(config):
+        try:
+            prepare(config, watch.options)
+        except ConfigurationError as error:
+            raise pytest.UsageError(str(error)) from None
     _seldom_look_for_garbage(config)
     install_drills(config)
     if watch.options.plan and hasattr(config.option, "dist"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.proof import Known
 from watchkeeper.recording.redaction import Canary, Redactor, clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord, instant
-from watchkeeper.telling import junit
+from watchkeeper.telling import junit, summary
 from watchkeeper.telling.report import make_index, make_report
 from watchkeeper.verdicts import Verdict
 
@@ -170,12 +170,27 @@ class Account:
             missing=self._missing(),
         )
 
-    def close(self, writer: RedactingWriter | None, xml: Path | None = None) -> RunRecord:
+    def close(
+        self,
+        writer: RedactingWriter | None,
+        xml: Path | None = None,
+        handovers: Sequence[Callable[[RunRecord], None]] = (),
+    ) -> RunRecord:
         """Decide, write run.json, the ledger's end and the report; what can't be written is said.
 
         `writer` is this process' own of Allure's files; None where only workers have one. `xml`:
-        where JUnit's XML is wanted.
+        where JUnit's XML is wanted. `handovers` write outside the run's folder, once all is
+        decided.
         """
+        run = self._closed(writer, xml)
+        for write in handovers:
+            try:
+                write(run)
+            except OSError as error:
+                run = self._failed(run, self._unwritten(error))
+        return run
+
+    def _closed(self, writer: RedactingWriter | None, xml: Path | None) -> RunRecord:
         self._plant(writer)
         if writer is not None and writer.unwritten:
             self.fail(writer.unwritten)
@@ -188,6 +203,7 @@ class Account:
             self.ledger.close()
             run = replace(run, ledger_head=self.ledger.head)
             run.write(self.folder / "run.json")
+            (self.folder / "summary.md").write_text(summary.markdown(run), "utf-8")
             if xml is not None:
                 junit.write(run, xml)
             if self._options.report == "html":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,6 +11,8 @@ import pytest
 
 from watchkeeper.targets import PERMISSIONS, REPLICA, Permission
 
+KEY_VARIABLE = "WATCHKEEPER_ATTEST_KEY"
+"""The variable that names the key's file where --attest-key does not."""
 LEVELS = ("P0", "P1", "P2", "P3", "P4")
 REPORTS = ("html", "results")
 
@@ -29,6 +32,9 @@ class Options:
     digest: str
     drill: bool = False
     require_proof: bool = False
+    attest: Path | None = None
+    subjects: tuple[str, ...] = ()
+    attest_key: Path | None = None
 
     @classmethod
     def of(cls, config: pytest.Config) -> Options:
@@ -45,7 +51,15 @@ class Options:
             digest=given.wk_digest,
             drill=given.wk_drill,
             require_proof=given.wk_require_proof,
+            attest=_path(config, given.wk_attest),
+            subjects=tuple(given.wk_subjects),
+            attest_key=_path(config, given.wk_attest_key or os.environ.get(KEY_VARIABLE)),
         )
+
+
+def _path(config: pytest.Config, given: str | None) -> Path | None:
+    """A file as it was typed: from where pytest was started."""
+    return config.invocation_params.dir / given if given else None
 
 
 def _default_permission(target: str) -> Permission:
@@ -109,6 +123,29 @@ def add_options(parser: pytest.Parser) -> None:
         dest="wk_require_proof",
         action="store_true",
         help="a check that no drill has seen red makes the run incomplete",
+    )
+    group.addoption(
+        "--attest",
+        dest="wk_attest",
+        default=None,
+        metavar="FILE",
+        help="write an in-toto test-result statement about --subject: what the gate decided",
+    )
+    group.addoption(
+        "--subject",
+        dest="wk_subjects",
+        action="append",
+        default=[],
+        metavar="NAME=ALGORITHM:DIGEST",
+        help="the deployed version: routing-ml=sha256:… or =gitCommit:… (may be repeated)",
+    )
+    group.addoption(
+        "--attest-key",
+        dest="wk_attest_key",
+        default=None,
+        metavar="FILE",
+        help="sign the statement with this private key (PEM), in a DSSE envelope; "
+        f"default: the file that {KEY_VARIABLE} names, else it is not signed",
     )
     group.addoption(
         "--no-lookahead",

@@ -21,6 +21,7 @@ from watchkeeper.errors import WatchkeeperError
 from watchkeeper.plan import Scenario
 from watchkeeper.pytest_plugin import allure_bridge
 from watchkeeper.pytest_plugin.account import Account, Asked, run_folder
+from watchkeeper.pytest_plugin.attesting import ATTESTED, handovers
 from watchkeeper.pytest_plugin.collecting import PLAN
 from watchkeeper.pytest_plugin.narrowing import narrowed
 from watchkeeper.pytest_plugin.reviewing import needs_reading, refuse_unreviewed, reviewed
@@ -273,7 +274,11 @@ def _finish(
         account.fail("pytest ended with an internal error; what it printed says where")
     elif exitstatus == pytest.ExitCode.USAGE_ERROR:
         account.refuse("the run was refused")
-    run = account.close(config.stash.get(WRITER, None), config.stash.get(OUR_XML, None))
+    run = account.close(
+        config.stash.get(WRITER, None),
+        config.stash.get(OUR_XML, None),
+        tuple(handovers(config, config.stash[WATCH])),
+    )
     config.stash[RUN] = run
     session.exitstatus = run.exit_code
 
@@ -317,3 +322,5 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     tell(config.stash[RUN], report if report.exists() else folder / "run.json")
     if OUR_XML in config.stash:
         print(f"JUnit: {config.stash[OUR_XML]}")
+    if ATTESTED in config.stash:
+        print(f"statement: {config.stash[ATTESTED].attesting.path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -224,11 +225,26 @@ def markdown(run: RunRecord) -> str:
         lines.append(f"| {' | '.join(_escaped(_cut(cell)) for cell in cells)} |")
     if len(told) > ROWS:
         lines += ["", f"and {len(told) - ROWS:,} more, in the report"]
-    lines += [f"- not run: {_escaped(node)}" for node in run.missing]
+    if run.missing:
+        lines += ["", *(f"- not run: {_escaped(_cut(node))}" for node in run.missing[:ROWS])]
+    if len(run.missing) > ROWS:
+        lines += [f"- and {len(run.missing) - ROWS:,} more that did not run"]
     return "\n".join(lines) + "\n"
+
+
+def append_markdown(run: RunRecord, path: Path) -> None:
+    """Add the summary to a file that others write to as well; raises OSError."""
+    with path.open("a", encoding="utf-8") as file:
+        # What stands there may end within a line, which would swallow our first.
+        file.write(("\n\n" if path.stat().st_size else "") + markdown(run))
+
+
+_ACTS = re.compile(r"[\\`*_\[\]()|>#!~$]|(?<=http):(?=//)|(?<=https):(?=//)|(?<=www)\.")
+"""What Markdown acts on: marks, formulas, and addresses that it makes links of by itself."""
 
 
 def _escaped(said: str) -> str:
     """`said` with what Markdown, HTML and tables would act on made harmless."""
     plain = clean(said).replace("\n", " ").replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{each}" if each in r"\`*_[]()|>#!~" else each for each in plain)
+    # A sign of no width keeps @somebody from being called to read it.
+    return _ACTS.sub(lambda found: f"\\{found[0]}", plain).replace("@", "@&#8203;")
