@@ -1,6 +1,6 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup daily test lint drill bench lock vocabulary clean
+.PHONY: help setup daily test lint browser drill bench lock vocabulary clean
 
 PYTEST := .venv/bin/python -m pytest
 REPORTS ?= reports
@@ -14,6 +14,7 @@ setup: .venv/.ready ## the locked environment, in .venv
 	@sh tools/setup
 
 daily: .venv/.ready ## run the day's checks on the embedded replicas; leaves an HTML report
+	@.venv/bin/python tools/browser || true
 	@$(PYTEST) -m daily --reports=$(REPORTS)
 
 test: .venv/.ready ## run every test: lint, types, import contracts, tests
@@ -26,6 +27,9 @@ lint: .venv/.ready
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-cache | tail -n 3
+
+browser: .venv/.ready ## a browser for the checks that open pages: one that is here, or a fetched one
+	@.venv/bin/python tools/browser
 
 bench: .venv/.ready ## measure, side by side (several minutes); writes benchmarks/README.md
 	@.venv/bin/python benchmarks/run.py

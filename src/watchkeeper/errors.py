@@ -3,6 +3,7 @@
 WatchkeeperError
 ├── ConfigurationError   a file or option is wrong: where, what was expected, what to write
 ├── CouldNotObserve      a look has no answer: the verdict is unknown, never fine and never down
+│   └── CouldNotTry      this machine lacks what looking needs: the verdict is not run
 ├── OperationRefused     a lock is closed or a precondition is unmet: nothing was changed
 ├── OperationFailed      it was tried and the system said no: nothing or part was changed
 └── OperationUnknown     it was tried and nobody can say whether it took effect
@@ -70,6 +71,13 @@ class CouldNotObserve(WatchkeeperError):
         self.excerpt = excerpt
         self.duration_s = duration_s
         super().__init__(reason)
+
+
+class CouldNotTry(CouldNotObserve):
+    """A look that nobody could begin, for lack of a program here; `reason` says what installs it.
+
+    It tells nothing about the system, and no second look will.
+    """
 
 
 class OperationRefused(WatchkeeperError):

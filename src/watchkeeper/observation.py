@@ -69,6 +69,18 @@ Value: TypeAlias = Scalar | Table
 
 
 @dataclass(frozen=True)
+class Picture:
+    """What was seen as people see it: a PNG.
+
+    A picture can't be redacted, so `shows` is all the text on it: where that holds a secret, the
+    picture is not kept.
+    """
+
+    png: bytes
+    shows: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a probe got, before a figure's `pick`, `unit` and `values` are applied to it.
 
@@ -78,6 +90,7 @@ class Answer:
     `at`: when the look began, UTC. `duration_s`: how long it took, seconds.
     `excerpt`: the raw answer, cut to `EXCERPT` characters; redacted before it is written.
     `disturbed`: whether our own lag may have lengthened `duration_s`.
+    `word`: what it comes to, for a figure that picks nothing.
     """
 
     EXCERPT = 2_000
@@ -89,6 +102,8 @@ class Answer:
     kind: str = ""
     excerpt: str = ""
     disturbed: bool = False
+    word: str = ""
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -108,3 +123,4 @@ class Observation:
     duration_s: float
     excerpt: str = ""
     no_data: bool = False
+    picture: Picture | None = None

@@ -11,6 +11,7 @@ from watchkeeper.changing.operate import Hands
 from watchkeeper.changing.operator import Done
 from watchkeeper.errors import (
     CouldNotObserve,
+    CouldNotTry,
     OperationFailed,
     OperationRefused,
     OperationUnknown,
@@ -314,14 +315,16 @@ class Performance:
         *,
         noun: str,
     ) -> Account:
-        """Could not look: blocked where the service is down, else unknown."""
+        """Could not look: blocked where the service is down, not run without a tool; or unknown."""
         subject = subject_of(
             noun, self.scenario.system.called, getattr(step.meaning, "tense", None)
         )
         told = f"{subject} could not be seen: {reason.reason}"
         verdict, cause = Verdict.UNKNOWN, ""
         down = None
-        if look is not None:
+        if isinstance(reason, CouldNotTry):
+            verdict = Verdict.NOT_RUN
+        elif look is not None:
             down = self._observer.availability(look, fresh=self._operated)
         if down is not None and down[1].value == (down[0].options.counts_as or {}).get("refused"):
             verdict, cause = Verdict.BLOCKED, Verdict.FAILED.value

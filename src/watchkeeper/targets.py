@@ -250,7 +250,7 @@ def services_in(question: Model) -> tuple[str, ...]:
     # of a look's cost; its fields as a dict cost nothing.
     fields = vars(question)
     named: list[str] = []
-    for key in ("get", "head", "post", "put", "patch", "delete"):
+    for key in ("get", "head", "post", "put", "patch", "delete", "open"):
         value = fields.get(key)
         if isinstance(value, str) and "in_place_of" not in fields:  # there, a file is put
             named.append(value.partition(" ")[0])

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextvars
 import errno
+import hashlib
 import ipaddress
 import json
 import math
@@ -36,7 +37,16 @@ from watchkeeper.observation import Answer
 from watchkeeper.services import FormLogin, Key, TokenLogin, Web
 from watchkeeper.web_calls import Call, NoReply, Reply
 
-__all__ = ["Call", "NoReply", "Reply", "WebClient", "json_of", "own_network_is_up", "web_client"]
+__all__ = [
+    "Call",
+    "Door",
+    "NoReply",
+    "Reply",
+    "WebClient",
+    "json_of",
+    "own_network_is_up",
+    "web_client",
+]
 
 MAX_BODY = 10_000_000
 """Bytes of an answer, decoded, after which it is cut off: more than any figure needs."""
@@ -51,12 +61,25 @@ _LOGIN_REFUSED = "login refused"
 _ONLY_READS = frozenset({"GET", "HEAD"})
 _LOOK_UP_S = 60.0  # longer than any deadline: that one ends the wait
 _LAST_PORT = 65_535
+_HTTPS_PORT = 443
 _SECRET_PARAMETER = re.compile(
     r"(?i)(api[-_]?key|token|passw|secret|signature|credential|^key$|^sig$|^auth)"
 )
 
 
 # The client ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Door:
+    """How a service is entered by somebody else than its client. Nothing of it goes elsewhere than
+    to `origin`. `query`: a name and its value. `cookies`: names and values.
+    """
+
+    origin: str
+    headers: Mapping[str, str] = field(repr=False)
+    query: tuple[str, str] | None = field(repr=False)
+    cookies: tuple[tuple[str, str], ...] = field(repr=False)
 
 
 @dataclass(eq=False)
@@ -130,7 +153,8 @@ class WebClient:
         self._secret = re.compile("")
         for secret in _secrets_of(service):
             self._keep_secret(secret)
-        self._transport = _Transport(_trust(service), service.at_once)
+        self._trust = _trust(service)
+        self._transport = _Transport(self._trust, service.at_once)
         self._nobody = self._session()
         self._somebody = self._session(_credentials(service, self._user_info), key=service.key)
         self._logins = 0
@@ -168,6 +192,70 @@ class WebClient:
         raise self._no_reply(
             "redirect", f"answered with more than {MAX_REDIRECTS} redirects", call, sent=True
         )
+
+    # For a browser, which enters as we do
+
+    async def door(self, call: Call, *, nobody: bool = False) -> Door:
+        """What lets in at `call`; raises NoReply as `ask` does."""
+        if nobody:
+            return Door(self.origin, {}, None, ())
+        session = await self._entered(call)
+        key = self._service.key
+        wanted = {"authorization", key.header.lower() if key and key.header else ""}
+        return Door(
+            self.origin,
+            {name: value for name, value in session.client.headers.items() if name in wanted},
+            (key.query, key.value.get_secret_value()) if key and key.query else None,
+            tuple((cookie.name, cookie.value or "") for cookie in session.client.cookies.jar),
+        )
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: "https://media.example.com:8443"."""
+        return f"{self._url.scheme}://{self._url.netloc.decode()}"
+
+    @property
+    def host(self) -> str:
+        return self._url.host
+
+    def address(self, path: str) -> str:
+        return self._base + path
+
+    def shown(self, url: str) -> str:
+        """Any address as people may see it: without a login, and without secrets in its query."""
+        parts = urllib.parse.urlsplit(url)
+        query = "&".join(
+            f"{name}={'…' if _SECRET_PARAMETER.search(name) else value}"
+            for name, value in urllib.parse.parse_qsl(parts.query, keep_blank_values=True)
+        )
+        host = parts.netloc.rpartition("@")[2]
+        return self.clean(parts._replace(netloc=host, query=query, fragment="").geturl())
+
+    async def pin(self) -> str | None:
+        """The key in the certificate that it shows, verified, where we trust more than browsers do.
+
+        As Chromium wants it: SHA-256 of the subject's public key, in base64. None where there is
+        none, or where it is not to be trusted.
+        """
+        if self._service.ca is None or self._url.scheme != "https":
+            return None
+        from cryptography import x509  # noqa: PLC0415 - only certificates of one's own need it
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+        try:
+            async with asyncio.timeout(self._service.deadline_s):
+                _, writer = await asyncio.open_connection(
+                    self._url.host, self._url.port or _HTTPS_PORT, ssl=self._trust
+                )
+                shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+                writer.transport.abort()
+        except (OSError, TimeoutError):
+            return None
+        public = x509.load_der_x509_certificate(shown).public_key()
+        told = public.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return base64.b64encode(hashlib.sha256(told).digest()).decode()
 
     def _next_path(self, reply: Reply, call: Call) -> str:
         if not reply.leads_to:
@@ -328,7 +416,7 @@ class WebClient:
 
     def _login_refused(self, reply: Reply, what: str) -> CouldNotObserve:
         reason = f"{self._name} refused the login of {what}"
-        return reply.unknown(_LOGIN_REFUSED, self._clean(reason))
+        return reply.unknown(_LOGIN_REFUSED, self.clean(reason))
 
     def _session(
         self,
@@ -406,8 +494,8 @@ class WebClient:
             source=self._source(call),
             at=at,
             duration_s=duration_s,
-            excerpt=self._clean(_beginning(body)),
-            location=self._clean(location),
+            excerpt=self.clean(_beginning(body)),
+            location=self.clean(location),
             leads_to=self._below(target) if target else "",
         )
 
@@ -431,7 +519,7 @@ class WebClient:
             f"{name}={'…' if _SECRET_PARAMETER.search(name) else _plain(value)}"
             for name, value in pairs
         )
-        asked = self._clean(path + (f"?{shown}" if shown else ""))
+        asked = self.clean(path + (f"?{shown}" if shown else ""))
         return f"{call.method} {asked} of {self._name}"
 
     def _keep_secret(self, secret: str) -> None:
@@ -440,11 +528,12 @@ class WebClient:
             longest_first = sorted(self._secrets, key=len, reverse=True)
             self._secret = re.compile("|".join(map(_in_any_spelling, longest_first)))
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """`text` without what opens this service."""
         return self._secret.sub("…", text) if self._secrets else text
 
     def _no_reply(self, kind: str, reason: str, call: Call, *, sent: bool, **rest: Any) -> NoReply:
-        reason = self._clean(reason)
+        reason = self.clean(reason)
         return NoReply(kind, reason, sent=sent, source=self._source(call), **rest)
 
     def _told(self, error: Exception, progress: _Progress, deadline_s: float) -> tuple[str, str]:
@@ -737,7 +826,7 @@ def _kind_of(
     error: Exception, url: httpx.URL, progress: _Progress, deadline_s: float
 ) -> tuple[str, str]:
     """The stable word for an error of the layers below, and the sentence for people."""
-    where = f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+    where = f"{url.host}:{url.port or (_HTTPS_PORT if url.scheme == 'https' else 80)}"
     match _below_httpx(error):
         case _BadBody() as bad:
             told = bad.kind, bad.reason

@@ -189,7 +189,7 @@ class Project:
 
     def left_behind(self) -> list[str]:
         """Processes and folders of replicas that are still there."""
-        folders = [str(path) for path in self.tmp.glob("watchkeeper-replica-*")]
+        folders = [str(path) for path in self.tmp.glob("watchkeeper-*-*")]
         return folders + [str(process.pid) for process in self.replica_processes()]
 
     def replica_processes(self) -> list[psutil.Process]:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.text import Text
 
+from watchkeeper.browser import HOW_TO_INSTALL, VARIABLE, executable, playwrights_own
 from watchkeeper.commands.project import opened, systems
 from watchkeeper.errors import ConfigurationError, CouldNotObserve, WatchkeeperError
 from watchkeeper.looking.observe import Observer
@@ -90,6 +91,7 @@ def machine(root: Path) -> Iterator[Diagnosis]:
     yield _python()
     yield _allure_plugins()
     yield _node()
+    yield _browser()
     yield _room(root)
     yield _secrets_in_files(root)
     yield _docker()
@@ -126,6 +128,19 @@ def _node() -> Diagnosis:
         "Node",
         "none is here: reports have the health page, not Allure's",
         "run make setup, or install Node 20 or newer",
+        grave=False,
+    )
+
+
+def _browser() -> Diagnosis:
+    path = executable() or playwrights_own()
+    if path is not None:
+        return Diagnosis("browser", path)
+    named = os.environ.get(VARIABLE)
+    return Diagnosis(
+        "browser",
+        f"{VARIABLE} names {named}, where no program is" if named else "none is here",
+        f"only checks that open a page need one; to have one, {HOW_TO_INSTALL}",
         grave=False,
     )
 

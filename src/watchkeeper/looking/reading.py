@@ -49,6 +49,7 @@ def read(figure: Figure, noun: str, answer: Answer, window: Window | None = None
         duration_s=answer.duration_s,
         excerpt=answer.excerpt,
         no_data=no_data,
+        picture=answer.picture,
     )
 
 
@@ -84,7 +85,8 @@ def _value(figure: Figure, answer: Answer, window: Window | None) -> tuple[Value
         return (table.total if options.count else _told_apart(table, options.key)), False
     if isinstance(answer.value, Table) and options.pick is None:
         return _only_cell(figure, answer.value)
-    value = answer.value if options.pick is None else _picked(options.pick, answer.value)
+    said = answer.word or answer.value
+    value = said if options.pick is None else _picked(options.pick, answer.value)
     return _judged(figure, value), False
 
 

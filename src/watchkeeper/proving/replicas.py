@@ -8,17 +8,14 @@ import queue
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
-import psutil
-
+from watchkeeper import leftovers
 from watchkeeper.errors import ConfigurationError
 from watchkeeper.yaml_file import nearest
 
@@ -27,8 +24,6 @@ READY_S = 30.0
 CONTROL_S = 30.0
 """How long a dial may take to be turned: some stop and start programs."""
 STOP_S = 10.0
-PREFIX = "watchkeeper-replica-"
-OWNER = "owner.json"
 
 
 @dataclass(frozen=True)
@@ -127,9 +122,7 @@ def start_replica(root: Path, slug: str) -> Replica:
             f"there is no replica of {slug} in {program.parent}",
             hint="choose another --target, or write the replica",
         )
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    me = psutil.Process()
-    (folder / OWNER).write_text(json.dumps({"pid": me.pid, "created": me.create_time()}))
+    folder = leftovers.own_folder(leftovers.REPLICA)
     errors = folder / "stderr"  # a file: a pipe that nobody reads would stop it when it is full
     with errors.open("wb") as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own program
@@ -170,49 +163,3 @@ def _first_line(process: subprocess.Popen[str], deadline_s: float) -> str:
         return lines.get(timeout=deadline_s)
     except queue.Empty:
         return ""
-
-
-def clean_up() -> tuple[str, ...]:
-    """Take away what killed runs left: their replicas' processes and folders. Says what it took.
-
-    Only folders of dead owners are touched, and only processes that were started for such a folder.
-    """
-    taken = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if _owner_lives(folder):
-            continue
-        for process in _started_for(folder):
-            process.kill()
-            taken.append(f"process {process.pid}")
-        shutil.rmtree(folder, ignore_errors=True)
-        taken.append(str(folder))
-    return tuple(taken)
-
-
-def _owner_lives(folder: Path) -> bool:
-    try:
-        owner = json.loads((folder / OWNER).read_text())
-        return bool(psutil.Process(owner["pid"]).create_time() == owner["created"])
-    except (psutil.NoSuchProcess, KeyError, TypeError):
-        return False
-    except (OSError, ValueError, psutil.Error):
-        # Being made just now by another run, or not ours to judge.
-        return time.time() - _age_of(folder) < READY_S
-
-
-def _age_of(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except OSError:
-        return time.time()
-
-
-def _started_for(folder: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if any(str(folder) in argument for argument in process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found

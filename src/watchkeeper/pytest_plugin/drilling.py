@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from watchkeeper.errors import ConfigurationError, WatchkeeperError
+from watchkeeper.leftovers import clean_up
 from watchkeeper.plan import Scenario
 from watchkeeper.proving.checks import Check
 from watchkeeper.proving.drilling import Drilling
 from watchkeeper.proving.drills import Drill, Drills, drills_path, load_drills
 from watchkeeper.proving.proof import About, about, proof_of, record
-from watchkeeper.proving.replicas import clean_up, start_replica
+from watchkeeper.proving.replicas import start_replica
 from watchkeeper.proving.stage import Stage
 from watchkeeper.pytest_plugin import bdd_internals
 from watchkeeper.pytest_plugin.account import run_folder

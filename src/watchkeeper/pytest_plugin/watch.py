@@ -12,12 +12,13 @@ from watchkeeper.changing.operators import OPERATORS
 from watchkeeper.clock import Clock
 from watchkeeper.errors import ConfigurationError
 from watchkeeper.kinds import KINDS
+from watchkeeper.leftovers import clean_up
 from watchkeeper.looking.loop import LookingLoop
 from watchkeeper.looking.observe import Observer
 from watchkeeper.looking.probes import PROBES
 from watchkeeper.performing import Performance
 from watchkeeper.plan import Scenario, services_needed
-from watchkeeper.proving.replicas import Replica, clean_up, start_replica
+from watchkeeper.proving.replicas import Replica, start_replica
 from watchkeeper.pytest_plugin import bdd_internals
 from watchkeeper.pytest_plugin.linting import Seen
 from watchkeeper.pytest_plugin.options import Options
@@ -76,9 +77,8 @@ class Watch:
         self._order = {node: place for place, (node, _) in enumerate(selected)}
         self._scenarios = [scenario for _, scenario in selected]
         systems = {scenario.system.slug: scenario.system for scenario in self._scenarios}
-        if self.options.target == REPLICA:
-            self.taken = clean_up()
-        elif self.options.dials:
+        self.taken = clean_up()
+        if self.options.target != REPLICA and self.options.dials:
             raise ConfigurationError(
                 f"--dial turns a replica's dial, and the target is {self.options.target}"
             )

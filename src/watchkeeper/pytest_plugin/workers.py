@@ -12,7 +12,7 @@ import pytest
 
 from watchkeeper.deciding.census import Entry
 from watchkeeper.errors import WatchkeeperError
-from watchkeeper.proving.replicas import clean_up
+from watchkeeper.leftovers import clean_up
 from watchkeeper.pytest_plugin.account import Account, run_folder
 from watchkeeper.pytest_plugin.watch import WATCH
 from watchkeeper.recording import unended

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from watchkeeper.looking.probes import (
+    browser,
     certificate,
     command,
     container,
@@ -22,6 +23,7 @@ from watchkeeper.services import Model
 # The heavy drivers (SQLAlchemy, psutil, docker) are imported by the looks that need them.
 PROBES: dict[str, Probe[Any]] = {
     "http": http.PROBE,
+    "browser": browser.PROBE,
     "sql": sql.PROBE,
     "metric": metric.PROBE,
     "certificate": certificate.PROBE,
@@ -36,6 +38,7 @@ PROBES: dict[str, Probe[Any]] = {
 
 QUESTIONS: dict[str, type[Model]] = {
     "http": http.Question,
+    "browser": browser.Question,
     "sql": sql.Question,
     "metric": metric.Question,
     "certificate": certificate.Question,
