@@ -46,6 +46,7 @@ VIEW = (1280, 800)
 
 _FLAGS = (
     "--disable-gpu",
+    "--disable-http2",  # its connections are shared, and what one loses is sent again
     "--disable-quic",  # and with it WebTransport
     "--disable-sync",
     "--disable-component-update",

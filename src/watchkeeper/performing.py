@@ -53,7 +53,7 @@ from watchkeeper.meaning import (
     Undo,
     readings_of,
 )
-from watchkeeper.observation import Observation, Row, Scalar, Table
+from watchkeeper.observation import Observation, Picture, Row, Scalar, Table
 from watchkeeper.plan import (
     EACH,
     EACH_CHANGED,
@@ -83,6 +83,7 @@ class Account:
     parameters: tuple[tuple[str, str], ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
     excerpt: str = ""
+    picture: Picture | None = None
 
 
 class Stopped(Exception):
@@ -273,7 +274,8 @@ class Performance:
         told = judged(seen, self.scenario.system.called, reading.tense, judgement, look)
         finding = _finding(sentence, judgement.verdict, told, seen)
         shown = ((noun, judgement.found or judgement.note),)
-        return Account(finding, step.written.keyword, shown, table_of(seen, look), seen.excerpt)
+        rows = table_of(seen, look)
+        return Account(finding, step.written.keyword, shown, rows, seen.excerpt, seen.picture)
 
     def _now(self, look: Look, fresh: bool) -> Observation:
         late = self._memory.late() if look.late else None
@@ -406,7 +408,8 @@ class Performance:
         told = f"{subject_of(look.noun, self.scenario.system.called, tense)}: {told}"
         shown = ((look.noun, value_of(seen)),)
         finding = _finding(text, verdict, told, seen)
-        return Account(finding, step.written.keyword, shown, table_of(seen, look), seen.excerpt)
+        rows = table_of(seen, look)
+        return Account(finding, step.written.keyword, shown, rows, seen.excerpt, seen.picture)
 
     def _one_new(self, step: Step) -> list[Account]:
         before = self._memory.before.get(step.looks[0].noun)
@@ -452,7 +455,8 @@ class Performance:
         told = f"{subject_of(look.noun, self.scenario.system.called, tense)}: {value}"
         shown = ((look.noun, value),)
         finding = _finding(text, Verdict.PASSED, told, seen)
-        return Account(finding, step.written.keyword, shown, table_of(seen, look), seen.excerpt)
+        rows = table_of(seen, look)
+        return Account(finding, step.written.keyword, shown, rows, seen.excerpt, seen.picture)
 
     def _elapsed(self, step: Step) -> list[Account]:
         assert isinstance(step.meaning, Elapsed)
@@ -605,7 +609,9 @@ class Performance:
             done.at,
             done.duration_s,
         )
-        account = Account(finding, step.written.keyword, tuple(done.made), (), done.excerpt)
+        account = Account(
+            finding, step.written.keyword, tuple(done.made), (), done.excerpt, done.picture
+        )
         return self._verified(step, account)
 
     def _verified(self, step: Step, account: Account) -> Account:

@@ -45,7 +45,9 @@ class Traffic:
 
     `safe_posts`: paths on `hosts` that only ask, whatever their method. `acting`: whether the page
     itself may ask its own `hosts` for anything, because it was told to change something.
-    `shown`: an address without secrets. `stop` is told what makes going on senseless.
+    `once`: nothing is sent over a connection that was used before, since what Chromium loses there
+    it sends again, a POST as well. `shown`: an address without secrets. `stop` is told what makes
+    going on senseless.
     """
 
     HOLD: ClassVar[Verdict] = ("Fetch.failRequest", {"errorReason": "BlockedByClient"})
@@ -55,6 +57,7 @@ class Traffic:
     safe_posts: frozenset[str]
     shown: Callable[[str], str]
     stop: Callable[[CouldNotObserve], None]
+    once: bool = False
     acting: bool = False
     asked: dict[str, Asked] = field(default_factory=dict)
     failed: list[Asked] = field(default_factory=list)
@@ -84,9 +87,19 @@ class Traffic:
         ):
             self._keep(self.held, Asked(request["method"], self._told(request["url"]), kind))
             return self.HOLD
+        headers: dict[str, str] = dict(request["headers"])
+        changed: dict[str, Any] = {}
         if of_page and _origin(url) == self.door.origin:
-            return "Fetch.continueRequest", self._with_door(request)
-        return "Fetch.continueRequest", {}
+            theirs = {name.lower() for name in headers}
+            headers |= {name: v for name, v in self.door.headers.items() if name not in theirs}
+            if self.door.query is not None:
+                pair = urllib.parse.urlencode([self.door.query])
+                changed["url"] = f"{request['url']}{'&' if url.query else '?'}{pair}"
+        if self.once:
+            headers["Connection"] = "close"
+        if headers != request["headers"]:
+            changed["headers"] = [{"name": name, "value": v} for name, v in headers.items()]
+        return "Fetch.continueRequest", changed
 
     def is_safe(self, event: Mapping[str, Any]) -> bool:
         """Whether the target file says that this only asks."""
@@ -103,21 +116,6 @@ class Traffic:
     @property
     def _own_hosts(self) -> frozenset[str | None]:
         return frozenset({urllib.parse.urlsplit(self.door.origin).hostname})
-
-    def _with_door(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        changed: dict[str, Any] = {}
-        theirs = {name.lower() for name in request["headers"]}
-        ours = {name: value for name, value in self.door.headers.items() if name not in theirs}
-        if ours:
-            changed["headers"] = [
-                {"name": name, "value": value}
-                for name, value in {**request["headers"], **ours}.items()
-            ]
-        if self.door.query is not None:
-            url = request["url"]
-            pair = urllib.parse.urlencode([self.door.query])
-            changed["url"] = f"{url}{'&' if '?' in url else '?'}{pair}"
-        return changed
 
     # What became of it, as Chromium's Network domain tells it
 

@@ -257,8 +257,10 @@ async def way_to(reach: Reach, place: Place) -> Way:
 
 
 @asynccontextmanager
-async def opened(way: Way, place: Place, seconds: float) -> AsyncIterator[Visit]:
-    """The page, its document there; on the browser's loop.
+async def opened(
+    way: Way, place: Place, seconds: float, *, once: bool = False
+) -> AsyncIterator[Visit]:
+    """The page, its document there; on the browser's loop. `once`: nothing is ever sent twice.
 
     Raises CouldNotObserve where it can't be opened in time, or where going on makes no sense.
     """
@@ -271,7 +273,8 @@ async def opened(way: Way, place: Place, seconds: float) -> AsyncIterator[Visit]
             troubles.append(trouble)
             task.cancel()
 
-    traffic = Traffic(way.door, way.hosts, frozenset(place.safe_posts), way.client.shown, stop)
+    posts = frozenset(place.safe_posts)
+    traffic = Traffic(way.door, way.hosts, posts, way.client.shown, stop, once)
     try:
         async with way.browser.page(traffic) as (page, session):
             visit = Visit(page, traffic, way.client, await _frame(session), session)

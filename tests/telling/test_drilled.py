@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 from tests.telling.proof_samples import DOWN, hostile_proof, many, proof
 from tests.telling.telling_samples import checks, run
 from tests.telling.test_report import ARGUMENTS
+from watchkeeper.browser import executable, playwrights_own
 from watchkeeper.recording.history import History
 from watchkeeper.recording.proof import Proof
 from watchkeeper.telling import junit
@@ -129,7 +129,7 @@ def test_200_faults_and_40_checks_make_a_small_page_soon() -> None:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """Chromium without a network and without scripts."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    found = executable() or playwrights_own()
     assert found, "these tests need Chromium on PATH: install your system's package chromium"
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(

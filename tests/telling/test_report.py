@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from tests.telling.telling_samples import HOSTILE, allure_results, hostile_run, many, run
+from watchkeeper.browser import executable, playwrights_own
 from watchkeeper.recording import history
 from watchkeeper.recording.history import History
 from watchkeeper.recording.run import RunRecord
@@ -39,7 +39,7 @@ ARGUMENTS = [
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """Chromium without a network; a machine without Chromium fails."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    found = executable() or playwrights_own()
     assert found, "these tests need Chromium on PATH: install your system's package chromium"
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(

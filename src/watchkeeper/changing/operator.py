@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar, runtime_checkable
 
 from watchkeeper.looking.reach import Reach
+from watchkeeper.observation import Picture
 from watchkeeper.services import Model
 
 O = TypeVar("O", bound=Model, contravariant=True)  # noqa: E741, PLC0105 - O as in Order
@@ -32,6 +33,7 @@ class Done:
     excerpt: str
     made: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    picture: Picture | None = None
 
 
 class Operator(Protocol[O]):

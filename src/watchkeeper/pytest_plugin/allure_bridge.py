@@ -98,6 +98,7 @@ class RedactingWriter:
     def __init__(self, report_dir: str | Path, clean: bool = False) -> None:
         self._report_dir = Path(report_dir).absolute()
         self._report_dir.mkdir(parents=True, exist_ok=True)
+        self.run_folder = self._report_dir.parent
         for old in self._report_dir.iterdir() if clean else ():
             old.unlink()
         self.current: CheckRecord | None = None
@@ -179,7 +180,19 @@ class RedactingWriter:
         long = _evidence(found)
         if long:
             step.attachments.append(self._attached(long))
+        if found.picture:
+            step.attachments += self._pictured(found.picture)
         return step
+
+    def _pictured(self, name: str) -> list[Attachment]:
+        """The picture in the run's folder as an attachment: a copy, written whole."""
+        source = f"{Path(name).stem}-attachment.png"
+        try:
+            _put(f"{self._report_dir}/{source}", (self.run_folder / name).read_bytes())
+        except OSError as error:
+            self.unwritten = f"{self._report_dir} can't be written: {error.strerror or error}"
+            return []
+        return [Attachment(source=source, name="picture", type=AttachmentType.PNG.mime_type)]
 
     def _attached(self, text: str) -> Attachment:
         name = f"{uuid4()}-attachment.txt"

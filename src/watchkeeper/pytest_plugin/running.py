@@ -79,7 +79,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def _recorder(item: pytest.Item) -> Recorder:
-    return Recorder(item.config.stash[WATCH].redactor)
+    writer = item.config.stash.get(WRITER, None)
+    folder = writer.run_folder if writer is not None else None
+    return Recorder(item.config.stash[WATCH].redactor, folder)
 
 
 def _raise_verdict(record: CheckRecord) -> None:

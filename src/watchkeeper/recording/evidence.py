@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from watchkeeper.observation import Picture
 from watchkeeper.performing import Account, Performance
 from watchkeeper.plan import Scenario
 from watchkeeper.recording.fingerprint import fingerprint
@@ -25,8 +28,10 @@ class Ran:
 class Recorder:
     """Turns accounts into records; the one place where evidence is redacted and made plain text."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, folder: Path | None = None) -> None:
+        """`folder`: the run's, for pictures; None keeps none."""
         self.redactor = redactor
+        self._folder = folder
 
     def text(self, text: str) -> str:
         return self.redactor.text(clean(text))  # an escape inside a secret would hide it
@@ -45,7 +50,26 @@ class Recorder:
             table=self.redactor.table([[clean(cell) for cell in row] for row in account.table]),
             excerpt=self.text(account.excerpt) if found.verdict is not Verdict.PASSED else "",
             cause=found.cause,
+            picture=self._kept(account.picture),
         )
+
+    def _kept(self, picture: Picture | None) -> str:
+        """The name of the picture in the run's folder; "" where it may not or can't be kept.
+
+        Named by what is in it: several sentences about one page share its picture.
+        """
+        if (
+            picture is None
+            or self._folder is None
+            or self.text(picture.shows) != clean(picture.shows)
+        ):
+            return ""
+        name = f"picture-{hashlib.sha256(picture.png).hexdigest()[:16]}.png"
+        try:
+            (self._folder / name).write_bytes(picture.png)
+        except OSError:
+            return ""  # a disk that is full is told by what must be written
+        return name
 
     def check(
         self,

@@ -19,7 +19,8 @@ class FindingRecord:
 
     `keyword` is Given, When or Then; `parameters` are what the report shows beside the step: names
     and values of observations, redacted. `excerpt` is what is too long for a parameter.
-    `cause` is the verdict of what blocks this one, "" where nothing does.
+    `cause` is the verdict of what blocks this one, "" where nothing does. `picture` is the name of
+    a PNG in the run's folder, "" where there is none.
     """
 
     step: str
@@ -33,6 +34,7 @@ class FindingRecord:
     table: tuple[tuple[str, ...], ...] = ()
     excerpt: str = ""
     cause: str = ""
+    picture: str = ""
 
 
 @dataclass(frozen=True)

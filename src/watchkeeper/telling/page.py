@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from watchkeeper.verdicts import Verdict, worst
 
 STRIP = 14  # past verdicts shown beside a finding: two weeks of daily runs
 BARS = 30  # past runs in the trend
+NO_PICTURES: Mapping[str, bytes] = {}
 _ROOT = "../../../"  # from reports/runs/<stamp>/ to the project, where a runbook's path begins
 
 _ADVICE = {
@@ -66,15 +68,17 @@ class Rest:
     steps: tuple[CheckSteps, ...] = field(default=())
 
 
-def render(run: RunRecord, history: History, rest: Rest) -> str:
-    """The health page of `run`; every text in it is escaped."""
+def render(
+    run: RunRecord, history: History, rest: Rest, pictures: Mapping[str, bytes] = NO_PICTURES
+) -> str:
+    """The health page of `run`; every text in it is escaped. `pictures`: PNGs by their names."""
     past = history.before(run)
     told = _worth_telling(run)
     body = "\n".join(
         (
             _top(run),
             _systems(run.checks),
-            _findings(told, run, past),
+            _findings(told, run, past, pictures),
             _unproven(run),
             _all_checks(run),
             _trend(run, past),
@@ -145,8 +149,10 @@ def _system(system: str, verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def _findings(told: Sequence[CheckRecord], run: RunRecord, past: History) -> str:
-    inner = "".join(_finding(check, past) for check in told)
+def _findings(
+    told: Sequence[CheckRecord], run: RunRecord, past: History, pictures: Mapping[str, bytes]
+) -> str:
+    inner = "".join(_finding(check, past, pictures) for check in told)
     inner += "".join(_missing(node) for node in run.missing)
     if not run.checks and not run.missing:
         inner = "<p>No check ran, so nobody knows how the systems are.</p>"
@@ -167,7 +173,7 @@ def _missing(node: str) -> str:
     )
 
 
-def _finding(check: CheckRecord, past: History) -> str:
+def _finding(check: CheckRecord, past: History, pictures: Mapping[str, bytes]) -> str:
     verdict = verdict_of(check.verdict)
     found = telling(check)
     return f"""<article class="finding is-{css(verdict)}">
@@ -177,6 +183,7 @@ def _finding(check: CheckRecord, past: History) -> str:
 <p class="where">{_where(check, found)}</p>
 {_before(check, past)}
 {_evidence(found)}
+{_picture(found, pictures)}
 </article>"""
 
 
@@ -239,6 +246,19 @@ def _evidence(found: FindingRecord | None) -> str:
         + (f'<div class="wide"><table>{rows}</table></div>' if rows else "")
         + (f"<pre>{text(found.excerpt)}</pre>" if found.excerpt else "")
         + "</details>"
+    )
+
+
+def _picture(found: FindingRecord | None, pictures: Mapping[str, bytes]) -> str:
+    """The page as it was seen: a picture, so nothing on it can act."""
+    png = pictures.get(found.picture) if found is not None else None
+    if found is None or png is None:
+        return ""
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return (
+        "<details><summary>How it looked</summary>"
+        f'<img src="{source}" alt="{text(f"The page when {found.step}")}" '
+        'style="max-width:100%;border:1px solid currentColor"></details>'
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from watchkeeper.recording.redaction import clean
 from watchkeeper.recording.run import RunRecord
 from watchkeeper.telling import allure3, index, matrix, page
 from watchkeeper.telling.page import CheckSteps, Rest, Step
+from watchkeeper.telling.summary import telling, worth_telling
 
 FALLBACK_CHECKS = 2_000  # whose steps the fallback shows; a page with more is not read by anybody
 LARGEST_RESULT = 4 << 20  # bytes of one Allure result worth reading
 DEEPEST = 10  # levels of nested steps
+PICTURES = 20  # of half a megabyte at most; the page is one file
+_PICTURE = re.compile(r"picture-[0-9a-f]+\.png")
 
 
 def make_report(folder: Path, run: RunRecord, history: History, cache: Path | None = None) -> Path:
@@ -30,8 +34,16 @@ def make_report(folder: Path, run: RunRecord, history: History, cache: Path | No
     """
     path = folder / "report.html"
     rest = _rest(folder, run, cache)
-    _write(path, page.render(run, history, rest))
+    _write(path, page.render(run, history, rest, _pictures(folder, run)))
     return path
+
+
+def _pictures(folder: Path, run: RunRecord) -> dict[str, bytes]:
+    """The pictures of what the page tells, by their names; one that is gone is left out."""
+    found = (telling(check) for check in worth_telling(run))
+    names = dict.fromkeys(each.picture for each in found if each is not None and each.picture)
+    there = [name for name in names if _PICTURE.fullmatch(name) and (folder / name).is_file()]
+    return {name: (folder / name).read_bytes() for name in there[:PICTURES]}
 
 
 def make_drill_report(folder: Path, proof: Proof) -> Path:

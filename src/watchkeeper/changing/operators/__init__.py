@@ -6,6 +6,7 @@ from typing import Any
 
 from watchkeeper.changing.operator import Operator
 from watchkeeper.changing.operators import (
+    browser,
     command,
     container,
     files,
@@ -19,6 +20,7 @@ from watchkeeper.services import Model
 
 OPERATORS: dict[str, Operator[Any]] = {
     "http": http.OPERATOR,
+    "browser": browser.OPERATOR,
     "command": command.OPERATOR,
     "container": container.OPERATOR,
     "process": process.OPERATOR,
@@ -31,6 +33,7 @@ OPERATORS: dict[str, Operator[Any]] = {
 
 ORDERS: dict[str, type[Model]] = {
     "http": http.Order,
+    "browser": browser.Order,
     "command": command.Order,
     "container": container.Order,
     "process": process.Order,
