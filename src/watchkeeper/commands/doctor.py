@@ -69,9 +69,7 @@ def _told(diagnosis: Diagnosis, redactor: Redactor) -> Text:
     return told
 
 
-def _all(
-    root: Path, slug: str | None, target: str, redactor: Redactor
-) -> Iterator[Diagnosis]:
+def _all(root: Path, slug: str | None, target: str, redactor: Redactor) -> Iterator[Diagnosis]:
     yield from machine(root)
     try:
         known = systems(root)
@@ -184,9 +182,7 @@ def _docker() -> Diagnosis:
     return Diagnosis("Docker", address)
 
 
-def of_system(
-    root: Path, system: System, target: str, redactor: Redactor
-) -> Iterator[Diagnosis]:
+def of_system(root: Path, system: System, target: str, redactor: Redactor) -> Iterator[Diagnosis]:
     """What one system at one target needs: variables, services that answer, a clock that agrees."""
     head = f"{system.slug} at {target}"
     if target not in system.environments:
