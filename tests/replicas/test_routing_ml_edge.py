@@ -341,7 +341,7 @@ def test_real_requests_do_not_dilute_a_dialled_figure(replica: Replica) -> None:
     for _ in range(500):
         HTTP.post(url, json={}, headers={"Authorization": "Bearer good"})
     turn(replica, "prometheus errors are many")
-    assert value(replica, ERROR_RATE) == pytest.approx(0.03, rel=0.001)
+    assert value(replica, ERROR_RATE) == pytest.approx(0.03, rel=0.005)  # they would be 2.7%
 
 
 def test_one_endpoint_can_fail(replica: Replica) -> None:
