@@ -152,6 +152,26 @@ def hostile_run() -> RunRecord:
     )
 
 
+def several() -> RunRecord:
+    """Two systems that need attention, one that does not, and one that nobody heard of."""
+
+    def of(system: str, folder: str, *verdicts: Verdict) -> list[CheckRecord]:
+        node = f"features/{folder}/daily.feature::x"
+        made = (check(f"X-{i}", "s", "P1", each, None) for i, each in enumerate(verdicts))
+        return [replace(each, system=system, node=node) for each in made]
+
+    good, bad, soso = Verdict.PASSED, Verdict.FAILED, Verdict.DEGRADED
+    return run(
+        checks=(
+            *of("media management", "media-management", good, good),
+            *of("routing platform", "routing-ml", good, bad, soso),
+            *of("music", "melodee", soso),
+        ),
+        missing=("features/catalogai/daily.feature::y", "features/melodee/daily.feature::z"),
+        messages=(),
+    )
+
+
 def many(number: int) -> RunRecord:
     """A run of `number` checks, every tenth as bad as one of the sample's."""
     samples = checks()

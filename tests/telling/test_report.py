@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from tests.telling.telling_samples import HOSTILE, allure_results, hostile_run, many, run
+from tests.telling.telling_samples import HOSTILE, allure_results, hostile_run, many, run, several
 from watchkeeper.browser import executable, playwrights_own
 from watchkeeper.recording import history
 from watchkeeper.recording.history import History
@@ -113,6 +113,28 @@ def test_the_first_view_says_what_is_wrong_and_what_to_do(report: Path, visit: V
     ]
     assert visit.asked == []
     assert visit.errors == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_first_view_says_which_system_needs_attention(
+    tmp_path: Path, visit: Visit, width: int
+) -> None:
+    """Of several systems each has its verdict and its findings, the worst first and without
+    scrolling, also on a telephone and where the run has much to say of itself; a click leads on.
+    """
+    record = replace(several(), messages=tuple(f"message {number}" for number in range(30)))
+    visit.page.set_viewport_size({"width": width, "height": 844})
+    visit.page.goto(made(tmp_path, record).as_uri())
+    cards = visit.page.locator(".card")
+    told = [" ".join(each.inner_text().split()) for each in cards.all()]
+    assert told[0] == "routing platform ✖ failed 2 findings 1 failed, 1 degraded of 3 checks"
+    assert [each.split(" ")[0] for each in told] == ["routing", "music", "catalogai", "media"]
+    box = cards.first.bounding_box()
+    assert box is not None and box["y"] + box["height"] < 844
+    cards.first.get_by_role("link").click()
+    target = visit.page.locator(":target")
+    assert "routing platform" in target.inner_text()
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
 
 
 def test_allure_opens_in_the_same_file_and_leads_back(report: Path, visit: Visit) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.telling.telling_samples import HOSTILE, check, hostile_run, many, run
+from tests.telling.telling_samples import HOSTILE, check, hostile_run, many, run, several
 from watchkeeper.recording.redaction import clean
-from watchkeeper.telling.summary import append_markdown, headline, markdown, tell
+from watchkeeper.telling.summary import append_markdown, headline, markdown, systems, tell
 from watchkeeper.verdicts import Verdict
 
 
@@ -78,6 +78,33 @@ def test_hostile_texts_act_neither_in_rich_nor_in_markdown() -> None:
     text = markdown(hostile_run())
     assert "<script" not in text
     assert "[click](" not in text
+
+
+def test_each_of_several_systems_has_a_line_the_worst_first() -> None:
+    """Also one whose checks all left no verdict; of a single system the headline says all."""
+    lines = [" ".join(line.split()) for line in told(several()).splitlines()]
+    at = lines.index("✖ FAILED routing platform: 1 failed, 1 degraded of 3 checks")
+    assert at <= 2
+    assert lines[at + 1 : at + 4] == [
+        "○ NOT RUN music: 1 not run, 1 degraded of 2 checks",
+        "○ NOT RUN catalogai: 1 not run of 1 check",
+        "✔ PASSED media management: all 2 checks passed",
+    ]
+    text = markdown(several())
+    assert text.index("routing platform") < text.index("catalogai") < text.index("media management")
+    assert "of 11 checks" not in "".join(told(run()).splitlines()[1:])
+    assert "| system |" not in markdown(run())
+
+
+def test_systems_count_what_needs_reading() -> None:
+    """Findings are what is neither passed nor not applicable."""
+    found = [(each.name, each.verdict, each.findings) for each in systems(several())]
+    assert found == [
+        ("routing platform", Verdict.FAILED, 2),
+        ("music", Verdict.NOT_RUN, 2),
+        ("catalogai", Verdict.NOT_RUN, 1),
+        ("media management", Verdict.PASSED, 0),
+    ]
 
 
 ACTIVE = (

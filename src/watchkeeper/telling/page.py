@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,16 +15,19 @@ from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord
 from watchkeeper.telling.html import badge, banner, css, document, duration, planted, text, when
 from watchkeeper.telling.summary import (
     SIGNS,
+    SystemState,
     headline,
     sentence,
+    systems,
     telling,
     unproven_of,
     verdict_of,
 )
 from watchkeeper.telling.summary import worth_telling as _worth_telling
-from watchkeeper.verdicts import Verdict, worst
+from watchkeeper.verdicts import Verdict
 
 STRIP = 14  # past verdicts shown beside a finding: two weeks of daily runs
+MESSAGES = 3  # of the run itself; more would push the systems out of the first view
 BARS = 30  # past runs in the trend
 NO_PICTURES: Mapping[str, bytes] = {}
 _ROOT = "../../../"  # from reports/runs/<stamp>/ to the project, where a runbook's path begins
@@ -77,7 +81,7 @@ def render(
     body = "\n".join(
         (
             _top(run),
-            _systems(run.checks),
+            _systems(run, {check.system for check in told}),
             _findings(told, run, past, pictures),
             _unproven(run),
             _all_checks(run),
@@ -116,7 +120,11 @@ def _top(run: RunRecord) -> str:
         lines.append(banner(f"This run {word}: what it did not reach, nobody knows."))
     if run.partial:
         lines.append(banner(f"Partial: {run.partial}"))
-    lines += [f'<p class="message">{text(message)}</p>' for message in run.messages]
+    messages = [f'<p class="message">{text(message)}</p>' for message in run.messages]
+    lines += messages[:MESSAGES]
+    if more := "".join(messages[MESSAGES:]):
+        many = len(messages) - MESSAGES
+        lines.append(f"<details><summary>{many:,} more of the run itself</summary>{more}</details>")
     return f"""<header class="top is-{kind}">
 <p class="when">{text(run.expression)} on {text(run.target)} · {when(run.started)}</p>
 <h1>{text(headline(run))}</h1>
@@ -127,32 +135,39 @@ def _top(run: RunRecord) -> str:
 </header>"""
 
 
-def _systems(checks: Sequence[CheckRecord]) -> str:
-    groups: dict[str, list[Verdict]] = {}
-    for check in checks:
-        groups.setdefault(check.system, []).append(verdict_of(check.verdict))
-    cards = sorted(groups.items(), key=lambda group: (-worst(group[1]).badness, group[0]))
-    inner = "".join(_system(system, verdicts) for system, verdicts in cards)
+def _systems(run: RunRecord, told: Collection[str]) -> str:
+    inner = "".join(_system(state, linked=state.name in told) for state in systems(run))
     return f'<section aria-labelledby="wk-systems"><h2 id="wk-systems">Systems</h2>' \
            f'<ul class="systems">{inner}</ul></section>'  # fmt: skip
 
 
-def _system(system: str, verdicts: Sequence[Verdict]) -> str:
-    parts = (
-        f"{verdicts.count(each)} {each.value}".replace(" ", "&nbsp;")
-        for each in SIGNS
-        if each in verdicts
+def _system(state: SystemState, *, linked: bool) -> str:
+    """A card that leads to the system's first finding, where it is `linked`."""
+    findings = {0: "no findings", 1: "1 finding"}.get(
+        state.findings, f"{state.findings:,} findings"
     )
+    said = re.sub(r"(?<=\d) ", "&nbsp;", text(state.said))
+    name = text(state.name)
+    if linked:
+        name = f'<a href="#{_anchor(state.name)}">{name}</a>'
     return (
-        f'<li class="card is-{css(worst(verdicts))}"><h3>{text(system)}</h3>'
-        f"{badge(worst(verdicts))}<p>{', '.join(parts)}</p></li>"
+        f'<li class="card is-{css(state.verdict)}"><h3>{name}</h3>'
+        f"{badge(state.verdict)} <strong>{findings}</strong><p>{said}</p></li>"
     )
+
+
+def _anchor(system: str) -> str:
+    """What the first finding of a system is addressed by; a name may hold anything."""
+    return f"wk-system-{hashlib.sha256(system.encode('utf-8', 'replace')).hexdigest()[:12]}"
 
 
 def _findings(
     told: Sequence[CheckRecord], run: RunRecord, past: History, pictures: Mapping[str, bytes]
 ) -> str:
-    inner = "".join(_finding(check, past, pictures) for check in told)
+    first = {check.system: check for check in reversed(told)}
+    inner = "".join(
+        _finding(check, past, pictures, is_first=first[check.system] is check) for check in told
+    )
     inner += "".join(_missing(node) for node in run.missing)
     if not run.checks and not run.missing:
         inner = "<p>No check ran, so nobody knows how the systems are.</p>"
@@ -173,10 +188,13 @@ def _missing(node: str) -> str:
     )
 
 
-def _finding(check: CheckRecord, past: History, pictures: Mapping[str, bytes]) -> str:
+def _finding(
+    check: CheckRecord, past: History, pictures: Mapping[str, bytes], *, is_first: bool
+) -> str:
     verdict = verdict_of(check.verdict)
     found = telling(check)
-    return f"""<article class="finding is-{css(verdict)}">
+    anchor = f' id="{_anchor(check.system)}"' if is_first else ""
+    return f"""<article class="finding is-{css(verdict)}"{anchor}>
 <h3>{badge(verdict)} <span class="level">{text(check.level)}</span> {text(check.title)}</h3>
 <p class="said">{text(sentence(check))}</p>
 {_todo(check, verdict)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from rich.console import Console
@@ -17,7 +18,7 @@ from watchkeeper.recording.history import counts
 from watchkeeper.recording.proof import named
 from watchkeeper.recording.redaction import clean
 from watchkeeper.recording.run import CheckRecord, FindingRecord, RunRecord
-from watchkeeper.verdicts import Verdict
+from watchkeeper.verdicts import Verdict, worst
 
 NARROW = 80  # columns where nobody says how wide the terminal is: a pipe, a CI log
 SENTENCE = 400  # characters of a finding's sentence; the report has it whole
@@ -48,6 +49,8 @@ _STYLES = {
 }
 
 
+QUIET = (Verdict.PASSED, Verdict.NOT_APPLICABLE)
+"""What nobody needs to read about."""
 _NEWS = [each for each in SIGNS if not each.good or each is Verdict.DEGRADED]
 _UNSAID = {
     Verdict.NOT_RUN: "it did not run, so nobody knows",
@@ -78,8 +81,7 @@ def sentence(check: CheckRecord) -> str:
 
 def worth_telling(run: RunRecord) -> tuple[CheckRecord, ...]:
     """The checks that somebody should read about, worst first, then by level."""
-    quiet = (Verdict.PASSED, Verdict.NOT_APPLICABLE)
-    told = (check for check in run.checks if verdict_of(check.verdict) not in quiet)
+    told = (check for check in run.checks if verdict_of(check.verdict) not in QUIET)
     return tuple(
         sorted(
             told,
@@ -111,6 +113,43 @@ def _counted(found: dict[str, int]) -> str:
     return f"{', '.join(said)} of {total:,} check{'s' * (total != 1)}"
 
 
+@dataclass(frozen=True)
+class SystemState:
+    """How one system stands: its worst verdict, how many of its checks need reading, and a line
+    that counts them ("2 failed, 1 unknown of 30 checks")."""
+
+    name: str
+    verdict: Verdict
+    findings: int
+    said: str
+
+
+def systems(run: RunRecord) -> tuple[SystemState, ...]:
+    """The systems of a run, the worst first, and of two alike the one with more findings."""
+    groups: dict[str, list[Verdict]] = {}
+    folders: dict[str, str] = {}
+    for check in run.checks:
+        groups.setdefault(check.system, []).append(verdict_of(check.verdict))
+        folders[_folder(check.node)] = check.system
+    for node in run.missing:  # of one that left no verdict only its place is known
+        folder = _folder(node)
+        groups.setdefault(folders.get(folder, folder), []).append(Verdict.NOT_RUN)
+    found = (_state(name, verdicts) for name, verdicts in groups.items())
+    return tuple(sorted(found, key=lambda each: (-each.verdict.badness, -each.findings, each.name)))
+
+
+def _folder(node: str) -> str:
+    """The system's folder in features/, of a check's node id; its file where it lies in none."""
+    path = PurePosixPath(node.partition("::")[0])
+    return path.parent.name or path.name
+
+
+def _state(name: str, verdicts: Sequence[Verdict]) -> SystemState:
+    found = {each.value: verdicts.count(each) for each in SIGNS if each in verdicts}
+    findings = sum(verdict not in QUIET for verdict in verdicts)
+    return SystemState(name, worst(verdicts), findings, _counted(found))
+
+
 def unproven_of(run: RunRecord) -> str:
     """ "3 checks are unproven: MM-DAY-1, MM-DAY-2, MM-DAY-4, Radarr", "" where none is."""
     found = [named((" ".join(check.ids), check.row)) for check in run.unproven]
@@ -134,6 +173,9 @@ def tell(run: RunRecord, report: Path | None = None, file: IO[str] | None = None
     """
     console = console_of(file or sys.stdout)
     console.print(Text(headline(run), style="bold " + _overall(run)))
+    for state in _several(run):
+        sign = f"{SIGNS[state.verdict]} {state.verdict.value.upper()}"
+        console.print(_text(sign, _STYLES[state.verdict]), _text(f" {state.name}: {state.said}"))
     partial = run.partial and f"partial: {run.partial}"
     for line in (_gate(run), partial, *run.messages):
         if line:
@@ -147,6 +189,12 @@ def tell(run: RunRecord, report: Path | None = None, file: IO[str] | None = None
         console.print(_text(hopes))
     if report is not None:
         console.print(Text(f"report: {clean(str(report))}"), soft_wrap=True)
+
+
+def _several(run: RunRecord) -> tuple[SystemState, ...]:
+    """The systems, where there are several: of one the headline says all."""
+    found = systems(run)
+    return found if len(found) > 1 else ()
 
 
 def _gate(run: RunRecord) -> str:
@@ -207,13 +255,19 @@ def _cut(said: str) -> str:
     return said if len(said) <= SENTENCE else said[:SENTENCE] + "…"
 
 
-def _text(said: str) -> Text:
-    return Text(_cut(clean(said)))
+def _text(said: str, style: str = "") -> Text:
+    return Text(_cut(clean(said)), style=style)
 
 
 def markdown(run: RunRecord) -> str:
     """The summary as Markdown, for a merge request or a chat; text in it is escaped."""
     lines = [f"**{_escaped(headline(run))}**", ""]
+    if several := _several(run):
+        lines += ["| system | verdict | found |", "|---|---|---|"]
+        for state in several:
+            verdict = f"{SIGNS[state.verdict]} {state.verdict.value}"
+            lines.append(_row(state.name, verdict, state.said))
+        lines.append("")
     facts = (_gate(run), run.partial, *run.messages, _proof(run))
     lines += [f"- {_escaped(line)}" for line in facts if line]
     told = worth_telling(run)
@@ -221,8 +275,8 @@ def markdown(run: RunRecord) -> str:
         lines += ["", "| level | id | check | verdict | found |", "|---|---|---|---|---|"]
     for check in told[:ROWS]:
         verdict = f"{SIGNS[verdict_of(check.verdict)]} {check.verdict}"
-        cells = (check.level, ", ".join(check.ids), check.title, verdict, sentence(check))
-        lines.append(f"| {' | '.join(_escaped(_cut(cell)) for cell in cells)} |")
+        ids = ", ".join(check.ids)
+        lines.append(_row(check.level, ids, check.title, verdict, sentence(check)))
     if len(told) > ROWS:
         lines += ["", f"and {len(told) - ROWS:,} more, in the report"]
     if run.missing:
@@ -230,6 +284,10 @@ def markdown(run: RunRecord) -> str:
     if len(run.missing) > ROWS:
         lines += [f"- and {len(run.missing) - ROWS:,} more that did not run"]
     return "\n".join(lines) + "\n"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(_escaped(_cut(cell)) for cell in cells)} |"
 
 
 def append_markdown(run: RunRecord, path: Path) -> None:
