@@ -51,6 +51,8 @@ class Traffic:
     """
 
     HOLD: ClassVar[Verdict] = ("Fetch.failRequest", {"errorReason": "BlockedByClient"})
+    STAY: ClassVar[Verdict] = ("Fetch.failRequest", {"errorReason": "Aborted"})
+    """For where a page wants to go: any other reason would put an error page in its place."""
 
     door: Door
     hosts: frozenset[str]
@@ -81,12 +83,12 @@ class Traffic:
             self.stop(
                 CouldNotObserve("redirect", f"it leads to {self._told(url.geturl())}, elsewhere")
             )
-            return self.HOLD
+            return self.STAY
         if not (
             request["method"] in ONLY_READS or self.is_safe(event) or self._may_act(url, of_page)
         ):
             self._keep(self.held, Asked(request["method"], self._told(request["url"]), kind))
-            return self.HOLD
+            return self.STAY if kind == "Document" else self.HOLD
         headers: dict[str, str] = dict(request["headers"])
         changed: dict[str, Any] = {}
         if of_page and _origin(url) == self.door.origin:

@@ -89,11 +89,14 @@ def own() -> Iterator[Eyes]:
 
 def browsers() -> list[psutil.Process]:
     """The browsers that this process has started, with all that belongs to them."""
-    return [
-        each
-        for each in psutil.Process().children(recursive=True)
-        if each.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [each for each in psutil.Process().children(recursive=True) if _lives(each)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _nothing_stays(before: Container[int] = ()) -> None:
@@ -107,7 +110,9 @@ def _nothing_stays(before: Container[int] = ()) -> None:
         time.sleep(0.05)
     assert left() == []
     if not before:
-        assert not list(Path(tempfile.gettempdir()).glob(f"{leftovers.BROWSER}*/profile"))
+        owners = Path(tempfile.gettempdir()).glob(f"{leftovers.BROWSER}*/{leftovers.OWNER}")
+        ours = f'"pid": {psutil.Process().pid},'
+        assert not [each for each in owners if ours in each.read_text()]
 
 
 # Questions ------------------------------------------------------------------------------------
