@@ -412,6 +412,17 @@ def lying(
         server.server_close()
 
 
+def test_what_an_earlier_sentence_saw_is_filled_in() -> None:
+    """A placeholder stands for a number until it is filled in, and is a number then."""
+    waits = {"limit": "a", "cpus": "{before.CPUs}", "memory": "{before.memory} bytes"}
+    assert Order.model_validate({"in": "docker", **waits}).cpus == "{before.CPUs}"
+    filled = {"limit": "a", "cpus": "2.0", "memory": "4294967296 bytes"}
+    assert Order.model_validate({"in": "docker", **filled}).cpus == 2.0
+    assert Order.model_validate({"in": "docker", "scale": "a", "to": "3"}).to == 3
+    with pytest.raises(ValidationError):
+        Order.model_validate({"in": "docker", "scale": "a", "to": "three"})
+
+
 @pytest.mark.parametrize(
     ("order", "mistake"),
     [

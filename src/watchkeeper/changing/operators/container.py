@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,12 +30,19 @@ ALL = "all services"
 _VERBS = ("restart", "start", "stop", "scale", "limit", "run", "remove")
 
 
+_LATE = r"\{[a-z]"  # what an earlier sentence saw is filled in, and then is checked once more
+
+
 def _size(text: str) -> str:
-    size_bytes(text)
+    if not re.search(_LATE, text):
+        size_bytes(text)
     return text
 
 
 Size = Annotated[str, AfterValidator(_size)]
+Late = Annotated[str, Field(pattern=_LATE)]
+Count = Annotated[int, Field(ge=0, le=100)]
+Cpus = Annotated[float, Field(gt=0)]
 
 
 class Order(Model):
@@ -53,9 +61,9 @@ class Order(Model):
     start: str | None = None
     stop: str | None = None
     scale: str | None = None
-    to: int | None = Field(default=None, ge=0, le=100)
+    to: Count | Late | None = None
     limit: str | None = None
-    cpus: float | None = Field(default=None, gt=0)
+    cpus: Cpus | Late | None = None
     memory: Size | None = None
     run: tuple[str, ...] | None = Field(default=None, min_length=1)
     service: str | None = None
@@ -194,7 +202,7 @@ def _service(said: str | None) -> str | None:
 
 def _scale(order: Order, work: AtWork) -> Outcome:
     assert order.scale is not None
-    assert order.to is not None
+    assert isinstance(order.to, int)
     created, removed = work.scale(order.scale, order.to)
     return Outcome(
         {"created": created, "removed": removed},
@@ -204,6 +212,7 @@ def _scale(order: Order, work: AtWork) -> Outcome:
 
 def _limit(order: Order, work: AtWork) -> Outcome:
     assert order.limit is not None
+    assert not isinstance(order.cpus, str)
     memory = None if order.memory is None else round(size_bytes(order.memory))
     return Outcome({"containers": work.limit(order.limit, order.cpus, memory)})
 
