@@ -57,9 +57,9 @@ class Hands:
             "arguments": dict(arguments),
         }
         operator = self._operators[operation.operator]
-        if isinstance(operator, Settles):
+        if isinstance(operator, Settles) and operator.leaves_open(order):
             order, exactly = self._settled(operator, order, facts)
-            facts |= {"exactly": list(exactly)} if exactly else {}
+            facts["exactly"] = list(exactly)
         self._ledger.append("about to", durable=True, effect=operation.options.effect, **facts)
         try:
             done: Done = self._observer.run(lambda reach: operator.operate(order, reach))

@@ -52,9 +52,11 @@ class Operator(Protocol[O]):
 class Settles(Protocol):
     """An operator whose orders may say only what kind of things they touch ("unused images").
 
-    `settle` looks which those are now, and returns the order with the list written into it, and the
-    list; it changes nothing. What is then done is exactly that list, which is in the ledger first.
-    Raises OperationRefused or OperationFailed.
+    `leaves_open` tells whether this order does. `settle` looks which those are now, and returns the
+    order with the list written into it, and the list; it changes nothing. What is then done is
+    exactly that list, which is in the ledger first. Raises OperationRefused or OperationFailed.
     """
+
+    def leaves_open(self, order: Model) -> bool: ...
 
     async def settle(self, order: Same, reach: Reach) -> tuple[Same, tuple[str, ...]]: ...

@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from watchkeeper.errors import ConfigurationError, CouldNotObserve
+from watchkeeper.changing.operator import Settles
+from watchkeeper.changing.operators import OPERATORS
+from watchkeeper.errors import (
+    ConfigurationError,
+    CouldNotObserve,
+    OperationFailed,
+    OperationRefused,
+)
 from watchkeeper.holding import cut
 from watchkeeper.observation import Table
-from watchkeeper.plan import Scenario, Step
+from watchkeeper.plan import Scenario, Step, ordered
 from watchkeeper.pytest_plugin.options import Options
 from watchkeeper.pytest_plugin.printing import plan_text
 from watchkeeper.pytest_plugin.watch import Watch
@@ -29,7 +36,7 @@ def needs_review(scenarios: Sequence[Scenario], options: Options) -> bool:
 def needs_reading(scenarios: Sequence[Scenario], options: Options) -> bool:
     """Whether a plan says what is selected now, so that the system must be looked at for it."""
     return needs_review(scenarios, options) and any(
-        _touched(doing) for scenario in scenarios for doing in scenario.doings
+        _touched(doing) or _is_open(doing) for scenario in scenarios for doing in scenario.doings
     )
 
 
@@ -72,6 +79,8 @@ def _selections(scenarios: Sequence[Scenario], watch: Watch) -> Iterator[str]:
             touches = _touched(doing)
             if touches:
                 yield f"  {doing.written_verb}: {_selected(scenario, doing, touches, watch)}"
+            if _is_open(doing):
+                yield f"  {doing.written_verb}: {_settled(scenario, doing, watch)}"
 
 
 def _touched(doing: Step) -> str:
@@ -95,9 +104,35 @@ def _selected(scenario: Scenario, doing: Step, touches: str, watch: Watch) -> st
             "can review",
             hint="narrow the list that it touches",
         )
-    keys = [str(row.get(look.figure.options.key or "")) for row in seen.value]
+    return _named([str(row.get(look.figure.options.key or "")) for row in seen.value], touches)
+
+
+def _is_open(doing: Step) -> bool:
+    """Whether its order leaves open what exactly it touches."""
+    if doing.operation is None:
+        return False
+    operator = OPERATORS[doing.operation.operator]
+    return isinstance(operator, Settles) and operator.leaves_open(doing.operation.order)
+
+
+def _settled(scenario: Scenario, doing: Step, watch: Watch) -> str:
+    assert doing.operation is not None
+    operator = OPERATORS[doing.operation.operator]
+    assert isinstance(operator, Settles)
+    order = ordered(doing.operation, scenario.system)
+    observer = watch.observer_of(scenario.system)
+    try:
+        _, exactly = observer.run(lambda reach: operator.settle(order, reach))
+    except (OperationRefused, OperationFailed) as reason:
+        raise ConfigurationError(
+            f'what "{doing.written_verb}" would touch could not be read: {reason}'
+        ) from None
+    return _named(exactly, "to be touched")
+
+
+def _named(keys: Sequence[str], what: str) -> str:
     # The digest must tell any two selections apart, also where not all keys are named.
     mark = hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:DIGEST_LENGTH]
     named = ", ".join(sorted(keys, key=lambda key: (len(key), key))[:NAMED])
     more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    return f"{len(keys)} {touches} ({mark})" + (f": {named}{more}" if keys else "")
+    return f"{len(keys)} {what} ({mark})" + (f": {named}{more}" if keys else "")

@@ -125,6 +125,9 @@ class ContainerOperator:
     def services(self, order: Order) -> tuple[str, ...]:
         return (order.in_,)
 
+    def leaves_open(self, order: Model) -> bool:
+        return isinstance(order, Order) and order.remove is not None
+
     async def settle(self, order: Order, reach: Reach) -> tuple[Order, tuple[str, ...]]:
         """The order with the list of what is removed."""
         if order.remove is None:
