@@ -8,13 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
-from fixtures.containers.engine import Found, OwnEngine
+from fixtures.containers.engine import Found
 from fixtures.containers.images import base
 from watchkeeper.changing.operator import Done
 from watchkeeper.changing.operators.container import OPERATOR, Order
@@ -25,22 +24,10 @@ from watchkeeper.looking.reach import Reach
 from watchkeeper.observation import Table
 from watchkeeper.services import Docker
 
-ROOT = Path(__file__).resolve().parents[2]
 PROJECT = f"watchkeeper-test-{os.getpid()}"
 LABEL = "com.docker.compose"
 TALKS = 'trap "exit 0" TERM; while :; do echo "INFO hello"; echo "ERROR no" >&2; sleep 0.2; done'
 MIB = 2**20
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Found]:
-    """One that runs on this machine, else our own, which ends with the tests."""
-    own = OwnEngine(ROOT)
-    found = own.find()
-    base(found)
-    yield found
-    if found.own:
-        own.stop()
 
 
 @pytest.fixture
