@@ -28,6 +28,10 @@ _PLACED = re.compile(r"\{(?:made|that|before|answer|window)\.")
 _JQ_DECIDES = re.compile(r"\b(if|def|reduce|foreach)\b")
 
 
+DERIVING = ("part of", "count of")
+"""The keys of a figure that is made from another's rows."""
+
+
 class FigureOptions(Model):
     """What a figure says beside its question.
 

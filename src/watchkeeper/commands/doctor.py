@@ -8,7 +8,7 @@ import platform
 import shutil
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +21,8 @@ from rich.text import Text
 from watchkeeper.browser import HOW_TO_INSTALL, VARIABLE, executable, playwrights_own
 from watchkeeper.commands.project import opened, systems
 from watchkeeper.errors import ConfigurationError, CouldNotObserve, WatchkeeperError
+from watchkeeper.extensions import OPERATOR, PROBE, Sort, installed
+from watchkeeper.kinds import KINDS
 from watchkeeper.looking.observe import Observer
 from watchkeeper.looking.probes import sql
 from watchkeeper.looking.reach import Reach
@@ -93,6 +95,26 @@ def machine(root: Path) -> Iterator[Diagnosis]:
     yield _room(root)
     yield _secrets_in_files(root)
     yield _docker()
+    yield from _extensions()
+
+
+def _extensions() -> Iterator[Diagnosis]:
+    """The probes and operators that other packages bring, and whether each can be used."""
+    tables: tuple[tuple[Sort, Mapping[str, object]], ...] = (
+        (PROBE, KINDS.probes),
+        (OPERATOR, KINDS.operators),
+    )
+    if not any(installed(sort) for sort, _ in tables):
+        yield Diagnosis("extensions", "no package brings a probe or an operator")
+    for sort, table in tables:
+        for each in installed(sort):
+            about = f'{sort.word} "{each.name}"'
+            try:
+                table[each.name]
+            except ConfigurationError as error:
+                yield Diagnosis(about, error.problem, error.hint)
+            else:
+                yield Diagnosis(about, f"from the package {each.package}")
 
 
 def _python() -> Diagnosis:

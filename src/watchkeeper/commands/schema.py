@@ -9,10 +9,7 @@ from pydantic import BaseModel
 
 from watchkeeper.kinds import KINDS
 from watchkeeper.services import SERVICE_KINDS
-from watchkeeper.targets import EnvironmentOptions, FigureOptions, OperationOptions
-
-DERIVING = ("part of", "count of")
-"""The keys of a figure that is made from another's rows."""
+from watchkeeper.targets import DERIVING, EnvironmentOptions, FigureOptions, OperationOptions
 
 
 def text() -> str:

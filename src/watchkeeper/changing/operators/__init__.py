@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from watchkeeper.changing.operator import Operator
@@ -16,9 +17,11 @@ from watchkeeper.changing.operators import (
     script,
     sql,
 )
+from watchkeeper.extensions import OPERATOR, Extended, words_of
 from watchkeeper.services import Model
+from watchkeeper.targets import OperationOptions
 
-OPERATORS: dict[str, Operator[Any]] = {
+_BUILT_IN_OPERATORS: dict[str, Operator[Any]] = {
     "http": http.OPERATOR,
     "browser": browser.OPERATOR,
     "command": command.OPERATOR,
@@ -29,9 +32,8 @@ OPERATORS: dict[str, Operator[Any]] = {
     "files": files.OPERATOR,
     "python": python.OPERATOR,
 }
-"""The key in an operation, to the operator that does it."""
 
-ORDERS: dict[str, type[Model]] = {
+_BUILT_IN_ORDERS: dict[str, type[Model]] = {
     "http": http.Order,
     "browser": browser.Order,
     "command": command.Order,
@@ -42,4 +44,16 @@ ORDERS: dict[str, type[Model]] = {
     "files": files.Order,
     "python": python.Order,
 }
+
+_RESERVED = words_of(OperationOptions, *_BUILT_IN_ORDERS.values())
+"""What an operation says beside its order: no operator can be called so."""
+
+OPERATORS: Mapping[str, Operator[Any]] = Extended(
+    _BUILT_IN_OPERATORS, OPERATOR, lambda module: module.OPERATOR, _RESERVED
+)
+"""The key in an operation, to the operator that does it."""
+
+ORDERS: Mapping[str, type[Model]] = Extended(
+    _BUILT_IN_ORDERS, OPERATOR, lambda module: module.Order, _RESERVED
+)
 """The key in an operation, to the shape of what may be ordered."""

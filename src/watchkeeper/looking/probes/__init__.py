@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from watchkeeper.extensions import PROBE, Extended, words_of
 from watchkeeper.looking.probes import (
     browser,
     certificate,
@@ -19,9 +21,10 @@ from watchkeeper.looking.probes import (
 )
 from watchkeeper.looking.reach import Probe
 from watchkeeper.services import Model
+from watchkeeper.targets import DERIVING, FigureOptions
 
 # The heavy drivers (SQLAlchemy, psutil, docker) are imported by the looks that need them.
-PROBES: dict[str, Probe[Any]] = {
+_BUILT_IN_PROBES: dict[str, Probe[Any]] = {
     "http": http.PROBE,
     "browser": browser.PROBE,
     "sql": sql.PROBE,
@@ -34,9 +37,8 @@ PROBES: dict[str, Probe[Any]] = {
     "container": container.PROBE,
     "python": python.PROBE,
 }
-"""The key in a figure, to the probe that answers it."""
 
-QUESTIONS: dict[str, type[Model]] = {
+_BUILT_IN_QUESTIONS: dict[str, type[Model]] = {
     "http": http.Question,
     "browser": browser.Question,
     "sql": sql.Question,
@@ -49,4 +51,16 @@ QUESTIONS: dict[str, type[Model]] = {
     "container": container.Question,
     "python": python.Question,
 }
+
+_RESERVED = (*words_of(FigureOptions, *_BUILT_IN_QUESTIONS.values()), *DERIVING)
+"""What a figure says beside its question: no probe can be called so."""
+
+PROBES: Mapping[str, Probe[Any]] = Extended(
+    _BUILT_IN_PROBES, PROBE, lambda module: module.PROBE, _RESERVED
+)
+"""The key in a figure, to the probe that answers it."""
+
+QUESTIONS: Mapping[str, type[Model]] = Extended(
+    _BUILT_IN_QUESTIONS, PROBE, lambda module: module.Question, _RESERVED
+)
 """The key in a figure, to the shape of what may be asked."""
