@@ -854,6 +854,20 @@ def test_only_a_restart_mends_a_stuck_process(replica: Replica) -> None:
     wait_for(lambda: health(replica) == httpx.codes.OK)
 
 
+def test_a_reset_leaves_an_unchanged_database_alone(replica: Replica) -> None:
+    """Nobody who looks meanwhile finds a table gone; what was changed is written anew."""
+    table = "SELECT 'public.routing_data'::regclass::oid::int"
+    replica.reset()
+    before = sql(replica, table)
+    predict(replica)
+    replica.reset()
+    assert sql(replica, table) == before
+    sql(replica, "UPDATE users SET role = 'admin'", "ADMIN")
+    replica.reset()
+    assert sql(replica, table) != before
+    assert sql(replica, "SELECT count(*) FROM users WHERE role = 'admin'") == [(1,)]
+
+
 def test_a_reset_ends_what_others_left_in_the_database(replica: Replica) -> None:
     """Sessions, locks, tables and rows of others are gone; the server was not restarted."""
     before = replica.pid("DATABASE")
