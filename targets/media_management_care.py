@@ -296,8 +296,10 @@ def put_key_back(handles: ChangingHandles, service: str, api: str, file: str) ->
     handles.learn(configured)
     if configured == old:  # a new one is written there before the service gets it
         return {"note": "nothing had to be given back"}
-    if not _lets_in(handles, service, api):  # whether it took the new key was never known
-        handles.use_key(service, configured)
+    for key in (configured, old):  # whether it took the new key may never have been known
+        if _lets_in(handles, service, api):
+            break
+        handles.use_key(service, key)
     _set_key(handles, service, api, _host_settings(handles, service, api), old)
     _replace_key(path, configured, old)
     handles.use_key(service, old)

@@ -45,6 +45,12 @@ def upgraded(folder: Path, *dials: str) -> Mapping[str, Any]:
         (["new backups lose rows"], "number of requests in the new backup"),
         (["origin is gone"], "the operator updates the source: git: exit 1"),
         (["a migration fails half-way"], "add_notes.sql failed: store: no such table"),
+        (
+            ["an upgrade needs what cannot be had"],
+            "media-classifier-models>=2 could not be installed",
+        ),
+        (["an upgrade is waiting", "application dies at its second request"], "app connection"),
+        (["migrations are not recorded"], "the number of applied migrations of the answer was 1"),
         (["an upgrade is waiting", "a setting is missing"], "installation of the media manager"),
         (["an upgrade is waiting", "a start loses requests"], "expected no lower than before"),
     ],
