@@ -7,6 +7,7 @@ were noticed.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -194,6 +195,7 @@ class Range:
                 if any(done[each] < times for each in told):
                     done.update(told)
                     found |= self._under(drill.among({check for check, _ in told}), left, healthy)
+                    logging.debug("%s: %s of %s", drill.fault, len(found), len(mutants))
         return found | self._not_mended([m for m in mutants if m.name not in found], healthy)
 
     def seen_red(self, check: Check) -> set[int]:
@@ -378,6 +380,7 @@ def main() -> int:
     """Try the mutants that are asked for; 1 where too few are noticed."""
     least = float(sys.argv[1]) / 100 if sys.argv[1:] else 0.0
     words = sys.argv[2:]
+    logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)d ms %(message)s")
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         proving = Range(Path(folder))
