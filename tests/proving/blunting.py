@@ -171,8 +171,8 @@ def _blunted(line: Line) -> Iterator[tuple[str, Line | None]]:
             yield f"without the figure {row[0]}", replace(line, table=table)
     elif found := _ELAPSED.match(line.text):
         yield "loosened", replace(line, text="no more than 5 hours have passed since the start")
-    elif line.text.endswith(f" is {_ALWAYS}"):
-        yield "left out", None
+    elif line.text.endswith((f" is {_ALWAYS}", " is present")):
+        yield "left out", None  # no limit is looser for what must be there
     elif found := _LIMIT.match(line.text):
         yield "loosened", replace(line, text=f"{found['what']} is {_ALWAYS}")
         if held := _HOLDS.match(line.text):

@@ -50,6 +50,7 @@ from watchkeeper.verdicts import Finding, Verdict
 SLUG = "media-management"
 TARGET = ROOT / "targets" / f"{SLUG}.yml"
 FEATURES = ROOT / "features" / SLUG
+LOG = logging.getLogger(__name__)
 NO_FAULT = "red without any fault"
 MENDED = ("an upgrade is waiting", "sonarr down", "radarr down", "lidarr down")
 """Dials that some operation is there to deal with: what is good under them must go on being so."""
@@ -136,8 +137,10 @@ class Range:
                 continue
             for how, line, mutated in blunted_sentences(case, original):
                 scenario, does = mutated.planned(self.system), case.lines[line - 1].kind == "when"
+                # What was done is judged by what comes after it.
+                lines = {n for n in range(line, len(case.lines) + 1) if does or n == line}
                 if scenario is not None:
-                    found.append(self._mutant(how, scenario, original, {line}, may_redden=does))
+                    found.append(self._mutant(how, scenario, original, lines, may_redden=does))
             # What a mere report shows is not judged, only that it can be read.
             for how, system in unasked if only_reports(original) else blunted:
                 scenario = case.planned(system)
@@ -185,18 +188,28 @@ class Range:
         faults that imply the same sentence the first one is tried, then a second one.
         """
         healthy, found = self._without_fault(mutants)
-        for times in (1, 2):
-            done: Counter[tuple[Check, str]] = Counter()
-            for drill in self.drills:
-                left = [each for each in mutants if each.name not in found]
-                wanted = {check for each in left for check in each.checks}
-                told = {(e.check, e.says) for e in drill.red if e.check in wanted}
-                told |= {(c, str(drill.place)) for c in drill.also if c in wanted and times > 1}
-                if any(done[each] < times for each in told):
-                    done.update(told)
-                    found |= self._under(drill.among({check for check, _ in told}), left, healthy)
-                    logging.debug("%s: %s of %s", drill.fault, len(found), len(mutants))
-        return found | self._not_mended([m for m in mutants if m.name not in found], healthy)
+        self._under_each(mutants, healthy, found, times=1)
+        left = [each for each in mutants if each.name not in found]
+        found |= self._not_mended(left, healthy)
+        self._under_each(mutants, healthy, found, times=2)
+        return found
+
+    def _under_each(
+        self, mutants: Sequence[Mutant], healthy: Stand, found: dict[str, Noticed], times: int
+    ) -> None:
+        """Add what drills notice: of those that imply one sentence so many `times`, and at the
+        second time also those that draw a check along.
+        """
+        done: Counter[tuple[Check, str]] = Counter()
+        for drill in self.drills:
+            left = [each for each in mutants if each.name not in found]
+            wanted = {check for each in left for check in each.checks}
+            about = {(e.check, e.says) for e in drill.red if e.check in wanted}
+            about |= {(c, str(drill.place)) for c in drill.also if c in wanted and times > 1}
+            if any(done[each] < times for each in about):
+                done.update(about)
+                found |= self._under(drill.among({check for check, _ in about}), left, healthy)
+                LOG.debug("%s: %s of %s", drill.fault, len(found), len(mutants))
 
     def seen_red(self, check: Check) -> set[int]:
         """The lines of its scenario that go red, each under a fault that is about them."""
@@ -229,7 +242,7 @@ class Range:
     def _without_fault(self, mutants: Sequence[Mutant]) -> tuple[Stand, dict[str, Noticed]]:
         """How the originals stand, and the mutants that are red where nothing is wrong.
 
-        What is red is tried again: a busy machine makes one red look, and not two of them.
+        What could not be seen is tried again: a busy machine does that once, and not twice.
         """
         healthy: dict[Check, Standing] = {}
         left: Sequence[Scenario] = self.originals
@@ -237,13 +250,18 @@ class Range:
             for stand, _ in self._run((), left, DEADLINE_S) if left else []:
                 healthy.update(stand)
             left = [s for s in left if any(not healthy[c].good for c in checks_of(s))]
-        red = [each for each in mutants if each.may_redden]
         found: dict[str, Noticed] = {}
-        for _ in range(2):
-            ran = self._run_each((), red, DEADLINE_S)
-            stands = [(mutant, stand) for mutant, (stand, _) in zip(red, ran, strict=True)]
-            found = {m.name: named for m, stand in stands if (named := _red(m, stand, healthy))}
-            red = [each for each in red if each.name in found]
+        left_mutants: Sequence[Mutant] = [each for each in mutants if each.may_redden]
+        for again in (False, True):
+            unseen = []
+            ran = self._run_each((), left_mutants, DEADLINE_S)
+            for mutant, (stand, _) in zip(left_mutants, ran, strict=True):
+                red = {c for c in mutant.checks if healthy[c].good and not stand[c].good}
+                if red and not again and any(stand[c].verdict in COULD_NOT_SEE for c in red):
+                    unseen.append(mutant)
+                elif red:
+                    found[mutant.name] = Noticed(NO_FAULT, frozenset(red))
+            left_mutants = unseen
         return healthy, found
 
     def _under(self, drill: Drill, mutants: Sequence[Mutant], healthy: Stand) -> dict[str, Noticed]:
@@ -353,11 +371,6 @@ def _lines_of(steps: Iterable[Step], findings: Iterable[Finding]) -> Iterator[in
     return (s.written.line for s in steps if any(t.startswith(s.written.text) for t in texts))
 
 
-def _red(mutant: Mutant, stand: Stand, healthy: Stand) -> Noticed | None:
-    red = {c for c in mutant.checks if healthy[c].good and not stand[c].good}
-    return Noticed(NO_FAULT, frozenset(red)) if red else None
-
-
 def _is_named(drill: Drill, check: Check, healthy: Stand, stand: Stand) -> bool:
     """Whether the drill would complain of this check."""
     complaints = wrong_of(drill.among({check}), healthy, {check: stand[check]})
@@ -380,7 +393,8 @@ def main() -> int:
     """Try the mutants that are asked for; 1 where too few are noticed."""
     least = float(sys.argv[1]) / 100 if sys.argv[1:] else 0.0
     words = sys.argv[2:]
-    logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)d ms %(message)s")
+    LOG.setLevel(logging.DEBUG)
+    logging.basicConfig(format="%(relativeCreated)d ms %(message)s")
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         proving = Range(Path(folder))
