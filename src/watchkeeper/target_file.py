@@ -46,7 +46,12 @@ _TOP = (
 
 def load_system(path: Path, kinds: Kinds) -> System:
     """The system that `path` describes; raises ConfigurationError with file, line and advice."""
-    node = read_yaml(path)
+    return system_in(read_yaml(path), kinds)
+
+
+def system_in(node: YamlNode, kinds: Kinds) -> System:
+    """The system that a target file describes, once it is read; raises as load_system does."""
+    path = node.path
     node.only(_TOP)
     for needed in ("system", "called", "services", "figures", "environments"):
         if needed not in node.data:

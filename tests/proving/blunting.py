@@ -195,20 +195,17 @@ def _with_less_rows(line: Line, found: re.Match[str]) -> Iterator[tuple[str, Lin
 # ---- Blunting a target file -------------------------------------------------------------------
 
 
-def blunted_figures(data: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The figure `name` of a target file, made to say what is good or nothing at all."""
-    figure = data["figures"][name]
+def blunted_figures(name: str, figure: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The figure of a target file, made to say what is good, or less, or another field."""
     for key, value in _blunt_values(figure):
-        changed = {**figure, **_nested(figure, key, value)}
-        yield f"{name}: {key} is {value}", {**data, "figures": {**data["figures"], name: changed}}
+        yield f"{name}: {key} is {value}", {**figure, **_nested(figure, key, value)}
 
 
-def unasked_figures(data: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The figure `name`, made to ask nothing, so that its question can't fail: for mere reports."""
-    figure = data["figures"][name]
+def unasked_figures(name: str, figure: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The figure, made to ask nothing, so that its question can't fail: for mere reports."""
     if "sql" in figure:
-        changed = {**figure, "sql": f"SELECT 'nothing' AS {figure.get('key', 'found')}"}
-        yield f"{name}: asks nothing", {**data, "figures": {**data["figures"], name: changed}}
+        sql = f"SELECT 'nothing' AS {figure.get('key', 'found')}"
+        yield f"{name}: asks nothing", {**figure, "sql": sql}
 
 
 def _nested(figure: Mapping[str, Any], key: str, value: object) -> dict[str, Any]:

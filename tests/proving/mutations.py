@@ -8,7 +8,6 @@ were noticed.
 from __future__ import annotations
 
 import logging
-import shutil
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from ruamel.yaml import CommentedMap
 
 from tests.proving.blunting import (
     blunted_figures,
@@ -43,9 +42,10 @@ from watchkeeper.pytest_plugin.drilling import known_checks
 from watchkeeper.pytest_plugin.words import DICTIONARY
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Redactor
-from watchkeeper.target_file import load_system
+from watchkeeper.target_file import load_system, system_in
 from watchkeeper.targets import System
 from watchkeeper.verdicts import Finding, Verdict
+from watchkeeper.yaml_file import plain, read_yaml
 
 SLUG = "media-management"
 TARGET = ROOT / "targets" / f"{SLUG}.yml"
@@ -58,7 +58,7 @@ COULD_NOT_SEE = (Verdict.UNKNOWN, Verdict.BLOCKED)
 
 Stand = Mapping[Check, Standing]
 Ran = tuple[Stand, tuple[Finding, ...]]
-Blunting = Callable[[dict[str, Any], str], Iterator[tuple[str, dict[str, Any]]]]
+Blunting = Callable[[str, Mapping[str, Any]], Iterator[tuple[str, dict[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,6 @@ class Range:
 
     def __init__(self, folder: Path) -> None:
         bdd_internals.install()
-        self._folder = folder
         self.system = load_system(TARGET, KINDS)
         DICTIONARY.load([self.system])
         self.cases = tuple(cases(FEATURES))
@@ -127,9 +126,8 @@ class Range:
     @cached_property
     def mutants(self) -> tuple[Mutant, ...]:
         """Every one, in the order of the features."""
-        data = YAML(typ="safe").load(TARGET.read_text("utf-8"))
-        blunted = self._systems(data, blunted_figures)
-        unasked = self._systems(data, unasked_figures)
+        blunted = list(self._systems(blunted_figures))
+        unasked = list(self._systems(unasked_figures))
         found: list[Mutant] = []
         for case in self.cases:
             original = case.planned(self.system)
@@ -161,22 +159,18 @@ class Range:
         name = f"{'+'.join(original.ids)}{row} {how}"
         return Mutant(name, scenario, frozenset(lines), checks, may_redden)
 
-    def _systems(self, data: dict[str, Any], blunting: Blunting) -> list[tuple[str, System]]:
-        found: list[tuple[str, System]] = []
-        path = self._folder / "targets" / f"{SLUG}.yml"
-        # With what stands beside it in Python.
-        shutil.copytree(TARGET.parent, path.parent, dirs_exist_ok=True)
-        writer = YAML()
-        writer.width = 10_000  # a pattern that is folded would mean something else
-        for name in data["figures"]:
-            for how, mutated in blunting(data, name):
-                with path.open("w", encoding="utf-8") as file:
-                    writer.dump(mutated, file)
+    def _systems(self, blunting: Blunting) -> Iterator[tuple[str, System]]:
+        """The target file with one figure blunted: read once, since reading takes its time."""
+        node = read_yaml(TARGET)
+        figures = node.data["figures"]
+        for name, figure in list(figures.items()):
+            for how, blunted in blunting(name, plain(figure)):
+                figures[name] = CommentedMap(blunted)
                 try:
-                    found.append((how, load_system(path, KINDS)))
+                    yield how, system_in(node, KINDS)
                 except WatchkeeperError:
                     continue  # the loader refuses it: nobody can blunt it so
-        return found
+            figures[name] = figure
 
     # ---- Trying them
 

@@ -234,9 +234,7 @@ Redactor.{entrance} = lambda self, data: data
     ("entrance", "where"),
     [("value", "ledger.jsonl"), ("text", "ledger.jsonl, proof.json, proof.json, report.html")],
 )
-def test_a_drill_that_lets_secrets_through_fails(
-    tmp_path: Path, entrance: str, where: str
-) -> None:
+def test_a_drill_that_lets_secrets_through_fails(tmp_path: Path, entrance: str, where: str) -> None:
     """The planted secret is found wherever it came through, and the exit status is 3."""
     root = shop(tmp_path)
     with (root / "conftest.py").open("a") as conftest:
