@@ -50,16 +50,17 @@ Duration = Annotated[str, AfterValidator(_duration)]
 
 
 class Key(Model):
-    """An API key, sent in a header or in the query."""
+    """An API key, sent in a header, in the query, or as the address's path (a chat's webhook)."""
 
     header: str | None = None
     query: str | None = None
+    path: Literal[True] | None = None
     value: SecretStr
 
     @model_validator(mode="after")
     def _one_place(self) -> Key:
-        if (self.header is None) == (self.query is None):
-            raise ValueError('a key goes either into a "header" or into the "query"')
+        if sum(place is not None for place in (self.header, self.query, self.path)) != 1:
+            raise ValueError('a key goes into a "header" or the "query", or it is the "path"')
         return self
 
 

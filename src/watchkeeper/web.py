@@ -426,8 +426,8 @@ class WebClient:
         cookies: bool = False,
     ) -> _Session:
         transport: httpx.AsyncBaseTransport = self._transport
-        if key is not None and key.query is not None:
-            transport = _WithKey(self._transport, key.query, key.value.get_secret_value())
+        if key is not None and key.header is None:
+            transport = _WithKey(self._transport, key)
         jar = CookieJar(None if cookies else DefaultCookiePolicy(allowed_domains=[]))
         client = httpx.AsyncClient(
             transport=transport,
@@ -601,7 +601,7 @@ def _picked(program: str, reply: Reply) -> object:
 
 
 def _credentials(service: Web, user_info: str) -> dict[str, str]:
-    """The headers that let in; a key in the query is the transport's."""
+    """The headers that let in; a key in the address is the transport's."""
     if service.token is not None:
         return {"Authorization": f"Bearer {service.token.get_secret_value()}"}
     if service.key is not None and service.key.header is not None:
@@ -661,16 +661,22 @@ class _Transport(httpx.AsyncBaseTransport):
 
 
 class _WithKey(httpx.AsyncBaseTransport):
-    """Puts a key into the query: here, below all that logs or shows a URL."""
+    """Puts a key into the address: here, below all that logs or shows a URL."""
 
-    def __init__(self, transport: _Transport, name: str, value: str) -> None:
+    def __init__(self, transport: _Transport, key: Key) -> None:
         self._transport = transport
-        self._pair = {name: value}
+        self._key = key
+
+    def _keyed(self, url: httpx.URL) -> httpx.URL:
+        value = self._key.value.get_secret_value()
+        if self._key.query is not None:
+            return url.copy_merge_params({self._key.query: value})
+        return url.copy_with(path=f"/{value.strip('/')}{url.path.rstrip('/')}")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         keyed = httpx.Request(
             request.method,
-            request.url.copy_merge_params(self._pair),
+            self._keyed(request.url),
             headers=request.headers,
             content=request.content,
             extensions=request.extensions,

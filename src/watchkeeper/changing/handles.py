@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from watchkeeper.errors import OperationFailed, OperationRefused
+from watchkeeper.errors import OperationFailed, OperationRefused, OperationUnknown
 from watchkeeper.looking.handles import Handles
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Database, Web
-from watchkeeper.web_calls import Call, service_and_path
+from watchkeeper.web_calls import Call, NoReply, service_and_path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -25,7 +25,6 @@ class ChangingHandles(Handles):
     def __init__(self, reach: Reach, deadline_s: float) -> None:
         super().__init__(reach)
         self.deadline_s = deadline_s
-        self._loop = asyncio.get_running_loop()
 
     @contextmanager
     def connection(self, name: str) -> Iterator[Connection]:
@@ -35,15 +34,21 @@ class ChangingHandles(Handles):
         """
         from watchkeeper.changing.database import WritableDatabase  # noqa: PLC0415 - heavy
 
-        url = self._reach.service(name, Database).database.get_secret_value()
-        with WritableDatabase(url, name, deadline_s=self.deadline_s).transaction() as connection:
+        with WritableDatabase(
+            self.database_url(name), name, deadline_s=self.deadline_s
+        ).transaction() as connection:
             yield connection
+
+    def database_url(self, name: str) -> str:
+        """How a database is entered: for handing it on, never for showing it."""
+        return self._reach.service(name, Database).database.get_secret_value()
 
     def call(self, verb: str, target: str, json: object = None) -> object:
         """What a web service answers to `verb` ("DELETE") of `target` ("Radarr /api/v3/movie/7").
 
-        The JSON of its answer, None where it is empty. Raises CouldNotObserve where there is no
-        answer, and OperationFailed for every status but 2xx.
+        The JSON of its answer, None where it is empty. Raises CouldNotObserve where it could not
+        be asked, OperationFailed for every status but 2xx, and OperationUnknown where what was sent
+        to change something has no answer, or a 5xx: the work may have begun.
         """
         asked = asyncio.run_coroutine_threadsafe(self._call(verb, target, json), self._loop)
         return asked.result(self.deadline_s)
@@ -73,7 +78,14 @@ class ChangingHandles(Handles):
 
         name, path = service_and_path(target)
         client = await web_client(self._reach, name)
-        reply = await client.ask(Call(verb, path, json=json))
+        try:
+            reply = await client.ask(Call(verb, path, json=json))
+        except NoReply as silence:
+            if verb == "GET" or not silence.sent:
+                raise
+            raise OperationUnknown(f"{silence.source}: {silence.reason}") from None
+        if verb != "GET" and reply.kind.startswith("5"):
+            raise OperationUnknown(f"{reply.source} {reply.said}; it may have begun all the same")
         if not reply.kind.startswith("2"):
             raise OperationFailed(f"{reply.source} {reply.said}")
         return json_of(reply) if reply.body else None

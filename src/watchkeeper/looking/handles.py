@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -12,6 +13,7 @@ from watchkeeper.clock import Window
 from watchkeeper.errors import CouldNotObserve
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Database, Folder, Log, Web
+from watchkeeper.web_calls import Call, service_and_path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -27,6 +29,7 @@ class Handles:
 
     def __init__(self, reach: Reach, window: Window | None = None) -> None:
         self._reach = reach
+        self._loop = asyncio.get_running_loop()
         self.now: datetime = reach.clock.now()
         self.window = window
 
@@ -48,6 +51,24 @@ class Handles:
     def url(self, name: str) -> str:
         """A web service's address, without what opens its door."""
         return self._reach.service(name, Web).url
+
+    def get(self, target: str) -> object:
+        """The JSON that a web service answers to GET of `target` ("grafana /api/search").
+
+        Raises CouldNotObserve: the kinds of WebClient.ask, every status but 2xx, "not JSON".
+        """
+        asked = asyncio.run_coroutine_threadsafe(self._get(target), self._loop)
+        return asked.result()
+
+    async def _get(self, target: str) -> object:
+        from watchkeeper.web import json_of, web_client  # noqa: PLC0415 - heavy
+
+        name, path = service_and_path(target)
+        client = await web_client(self._reach, name)
+        reply = await client.ask(Call("GET", path))
+        if not reply.kind.startswith("2"):
+            raise reply.unknown(reply.kind, reply.said)
+        return json_of(reply)
 
     def database_file(self, name: str) -> Path:
         """The file of an SQLite service; raises CouldNotObserve where it is another database."""
