@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from watchkeeper.changing.operators import python
 from watchkeeper.changing.operators.files import OPERATOR, Order
 from watchkeeper.clock import Clock
 from watchkeeper.errors import OperationFailed, OperationRefused, OperationUnknown
+from watchkeeper.looking.handles import Handles
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Folder
 
@@ -153,3 +155,52 @@ def test_python_mistakes(folder: Path, tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(OperationFailed, match="there is no folder"):
         call(empty, "refuse")
+
+
+def old_ones(handles: Handles) -> list[dict[str, str]]:
+    """The files whose names are of one letter, as a target's Python would list them."""
+    return [{"path": str(path)} for path in sorted(handles.folder("data").glob("?"))]
+
+
+THOSE = f"{__name__}:old_ones"
+
+
+def removing(folder: Path, between: Callable[[], object] = lambda: None) -> tuple[Done, list[str]]:
+    """Remove those; `between` happens after they were listed."""
+    reach_of = {"data": Folder.model_validate({"folder": str(folder)})}
+    order = Order.model_validate({"remove those": THOSE, "services": ["data"]})
+
+    async def both() -> tuple[Done, list[str]]:
+        reach = Reach(reach_of, Clock())
+        settled, listed = await OPERATOR.settle(order, reach)
+        between()
+        return await OPERATOR.operate(settled, reach), list(listed)
+
+    return asyncio.run(both())
+
+
+def test_what_a_function_lists_is_removed_and_nothing_else(folder: Path) -> None:
+    """The list is known before anything goes, and what came in between stays."""
+    done, listed = removing(folder, lambda: (folder / "z").write_text("new"))
+    assert listed == [str(folder / name) for name in "abc"]
+    assert contents(folder) == {"z": "new"}
+    assert done.value == {"changed": 3, "removed": listed}
+
+
+def test_a_file_that_changes_after_it_was_listed_keeps_all(folder: Path) -> None:
+    """Somebody writes to what seemed old: it is not, so nothing of the list is touched."""
+    with pytest.raises(OperationRefused, match="has changed since it was listed"):
+        removing(folder, lambda: (folder / "c").write_text("written again"))
+    assert set(contents(folder)) == {"a", "b", "c"}
+
+
+def test_a_link_in_the_place_of_a_listed_file_is_not_followed(folder: Path) -> None:
+    """Neither the link nor what it leads to goes."""
+
+    def swap() -> None:
+        (folder / "b").unlink()
+        (folder / "b").symlink_to(folder / "a")
+
+    with pytest.raises(OperationRefused, match="no ordinary file"):
+        removing(folder, swap)
+    assert (folder / "a").read_text() == "a"

@@ -8,22 +8,29 @@ import stat
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import model_validator
 
 from watchkeeper.changing.operator import Done
 from watchkeeper.changing.working import since, stamp, working
-from watchkeeper.errors import OperationFailed, OperationRefused
-from watchkeeper.looking.reach import Reach
+from watchkeeper.errors import CouldNotObserve, OperationFailed, OperationRefused
+from watchkeeper.looking.handles import Handles
+from watchkeeper.looking.python_code import FunctionName, function_named, where_it_failed
+from watchkeeper.looking.reach import Reach, in_thread
 from watchkeeper.services import Duration, Folder, Model
 from watchkeeper.units import duration_s
 
 _JOURNALS = ("-wal", "-journal")
 _NAMES_TRIED = 1_000
 
+FileState: TypeAlias = tuple[int, int, int]
+"""Inode, size in bytes, time of change in nanoseconds."""
+
 
 class Order(Model):
-    """Exactly one of: `copy` … `to` …; `put` … `in place of` …; `remove` a list of files.
+    """Exactly one of: `copy` … `to` …; `put` … `in place of` …; `remove` a list of files; `remove
+    those` that a function lists ("targets.shop:old_files"), which enters `services` for looking.
 
     Paths are absolute, or relative to the folder service `in`, and then may not lead out of it.
     `keep aside`: what was in place is kept beside it under a new name. `remove` takes no globs.
@@ -35,14 +42,16 @@ class Order(Model):
     in_place_of: str | None = None
     keep_aside: bool = True
     remove: tuple[str, ...] | None = None
+    remove_those: FunctionName | None = None
+    services: tuple[str, ...] = ()
     in_: str | None = None
     deadline: Duration = "60 seconds"
 
     @model_validator(mode="after")
     def _one_verb(self) -> Order:
-        given = [verb for verb in ("copy_", "put", "remove") if getattr(self, verb) is not None]
-        if len(given) != 1:
-            raise ValueError("write exactly one of copy, put and remove")
+        verbs = ("copy_", "put", "remove", "remove_those")
+        if sum(getattr(self, verb) is not None for verb in verbs) != 1:
+            raise ValueError("write exactly one of copy, put, remove and remove those")
         if (self.copy_ is None) != (self.to is None):
             raise ValueError('"copy" and "to" belong together')
         if (self.put is None) != (self.in_place_of is None):
@@ -50,11 +59,39 @@ class Order(Model):
         return self
 
 
+class Listed(Order):
+    """`remove those`, once it is known which: `states` are the files' as they were listed."""
+
+    states: tuple[FileState, ...]
+
+
 class Files:
     """Writes beside and renames, so that a file is there whole or not at all."""
 
     def services(self, order: Order) -> tuple[str, ...]:
-        return (order.in_,) if order.in_ else ()
+        return (*((order.in_,) if order.in_ else ()), *order.services)
+
+    async def settle(self, order: Order, reach: Reach) -> tuple[Order, tuple[str, ...]]:
+        """The order with the list of what is removed, and each file's state.
+
+        Raises OperationFailed where the function has no list.
+        """
+        if order.remove_those is None:
+            return order, ()
+        name, deadline_s = order.remove_those, duration_s(order.deadline)
+        function, handles = function_named(name), Handles(reach)
+        try:
+            rows = await in_thread(lambda: list(function(handles)), deadline_s, name)
+            paths = tuple(str(row["path"]) for row in rows)
+            states = tuple(_state(Path(path)) for path in paths)
+        except CouldNotObserve as error:
+            raise OperationFailed(f"{name}: {error.reason}; nothing was removed") from None
+        except OSError as error:
+            raise OperationFailed(f"{error.filename}: {error.strerror}; nothing was") from None
+        except Exception as error:
+            raise OperationFailed(f"{where_it_failed(error, name)}; nothing was removed") from None
+        settled = {**dict(order), "remove": paths, "remove_those": None, "states": states}
+        return Listed.model_construct(**settled), paths
 
     async def operate(self, order: Order, reach: Reach) -> Done:
         """Value: {"changed": files, …}; made: "copy" or "aside".
@@ -88,7 +125,8 @@ def _do(order: Order, folder: Path | None, at: datetime) -> tuple[dict[str, obje
         place = _inside(order.in_place_of or "", folder)
         aside = _put(_inside(order.put, folder), place, at, order.keep_aside)
         return {"changed": 1, "path": str(place)}, (("aside", str(aside)),) if aside else ()
-    removed = _remove([_inside(each, folder) for each in order.remove or ()])
+    states = order.states if isinstance(order, Listed) else ()
+    removed = _remove([_inside(each, folder) for each in order.remove or ()], states)
     return {"changed": len(removed), "removed": removed}, ()
 
 
@@ -200,14 +238,22 @@ def _kept_aside(place: Path, at: datetime) -> Path:
     raise FileExistsError(0, f"{_NAMES_TRIED} names to keep it aside are taken")
 
 
-def _remove(paths: list[Path]) -> list[str]:
-    for path in paths:
+def _remove(paths: list[Path], states: tuple[FileState, ...]) -> list[str]:
+    """Exactly these; where their `states` are known, only as long as each is as it was listed."""
+    for number, path in enumerate(paths):
         _require_file(path)
+        if states and _state(path) != states[number]:
+            raise OperationRefused(f"{path} has changed since it was listed; nothing was changed")
     if len(set(paths)) != len(paths):
         raise OperationRefused("a file stands twice in the list; nothing was changed")
     removed: list[str] = []
-    for path in paths:
+    for number, path in enumerate(paths):
         try:
+            if states and _state(path) != states[number]:
+                raise OperationFailed(
+                    f"{path} has changed since it was listed; {len(removed)} of {len(paths)} were "
+                    "removed before it"
+                )
             path.unlink()
         except OSError as error:
             raise OperationFailed(
@@ -215,6 +261,12 @@ def _remove(paths: list[Path]) -> list[str]:
             ) from error
         removed.append(str(path))
     return removed
+
+
+def _state(path: Path) -> FileState:
+    """What tells that a file is still the same: its inode, size and time of change."""
+    state = path.lstat()
+    return (state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 def _to_disk(folder: Path) -> None:
