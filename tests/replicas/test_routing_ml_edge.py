@@ -580,9 +580,13 @@ def test_a_panel_can_be_without_data_or_wrong(replica: Replica) -> None:
 # The chat
 
 
+def webhook(replica: Replica) -> str:
+    return replica.env["RML_CHAT_URL"] + replica.env["RML_CHAT_HOOK"]
+
+
 def test_the_chat_keeps_what_is_posted(replica: Replica) -> None:
     """A message to the webhook is answered ok and shown, with its number and instant."""
-    answer = HTTP.post(replica.env["RML_CHAT_URL"] + replica.env["RML_CHAT_HOOK"], json={"text": "SEV-1: Production down."})
+    answer = HTTP.post(webhook(replica), json={"text": "SEV-1: Production down."})
     assert (answer.status_code, answer.text) == (200, "ok")
     (message,) = messages(replica)
     assert (message["number"], message["text"]) == (1, "SEV-1: Production down.")
@@ -592,7 +596,7 @@ def test_the_chat_keeps_what_is_posted(replica: Replica) -> None:
 
 def test_the_chat_refuses_what_is_no_message_for_it(replica: Replica) -> None:
     """A wrong token, another path, no text and no JSON are told apart, as Slack does."""
-    url = replica.env["RML_CHAT_URL"] + replica.env["RML_CHAT_HOOK"]
+    url = webhook(replica)
     assert HTTP.post(url + "x", json={"text": "a"}).text == "invalid_token"
     assert HTTP.post(url.rpartition("/")[0], json={"text": "a"}).status_code == 404
     assert HTTP.post(url, json={"channel": "a"}).text == "no_text"
@@ -612,5 +616,6 @@ def test_the_chat_refuses_what_is_no_message_for_it(replica: Replica) -> None:
 def test_the_chat_can_lie(replica: Replica, dial: str, status: int, kept: int) -> None:
     """What is answered and what is shown can differ."""
     turn(replica, dial)
+    replica.turn(dial)
     answer = HTTP.post(webhook(replica), json={"text": "hello"})
     assert (answer.status_code, len(messages(replica))) == (status, kept)
