@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,9 @@ class Watch:
                 f"--dial turns a replica's dial, and the target is {self.options.target}"
             )
         targets = {slug: self._target(system) for slug, system in systems.items()}
+        if self.options.target == REPLICA:
+            self._start_replicas(systems)
+            targets = {slug: self._on_replica(system) for slug, system in systems.items()}
         self._looking = LookingLoop()
         for slug, target in targets.items():
             self._open(slug, target)
@@ -162,11 +166,25 @@ class Watch:
                 f"{', '.join(system.environments)}",
                 hint=nearest(name, system.environments),
             )
-        if name == REPLICA:
-            replica = start_replica(self.root, system.slug)
-            self._replicas[system.slug] = replica
-            return Target(system, system.environments[name], replica.variables)
         return Target(system, system.environments[name], variables_of())
+
+    def _start_replicas(self, slugs: Iterable[str]) -> None:
+        """Side by side: each takes a second or two, which it spends waiting for its programs.
+
+        Each is known as soon as it runs, so that `end` takes it away whatever becomes of the rest.
+        """
+
+        def start(slug: str) -> None:
+            self._replicas[slug] = start_replica(self.root, slug)
+
+        with ThreadPoolExecutor(thread_name_prefix="replica") as starting:
+            begun = [starting.submit(start, slug) for slug in slugs]
+        for each in begun:
+            each.result()
+
+    def _on_replica(self, system: System) -> Target:
+        variables = self._replicas[system.slug].variables
+        return Target(system, system.environments[REPLICA], variables)
 
     def _open(self, slug: str, target: Target) -> None:
         assert self._looking is not None
