@@ -54,7 +54,7 @@ class Drilling:
     def __init__(self, stage: Stage, whose: Whose) -> None:
         self._stage = stage
         self._whose = whose
-        self._baseline: Stand | None = None
+        self._baselines: dict[tuple[str, ...], Stand] = {}
         self.checks = tuple(each for scenario in stage.scenarios for each in checks_of(scenario))
 
     def run(self, drill: Drill) -> Outcome:
@@ -64,7 +64,7 @@ class Drilling:
         unsteady: tuple[Unsteady, ...] = ()
         wrong: tuple[Check, ...] = ()
         try:
-            baseline = self._before()
+            baseline = self._before(drill.compared_with)
             stand, unsteady = self._settled(drill, baseline)
             complaints = wrong_of(drill, baseline, stand)
             wrong = tuple(each.check for each in _wrong(drill, baseline, stand))
@@ -79,15 +79,15 @@ class Drilling:
         took_s = time.monotonic() - began
         return Outcome(drill, proven, reddened, complaints, unsteady, started, took_s, wrong)
 
-    def _before(self) -> Stand:
-        """How the checks stand without a fault, each looked at again where it is not good."""
-        if self._baseline is None:
-            stand = self._stands((), self._stage.scenarios, DEADLINE_S)
+    def _before(self, turns: tuple[str, ...]) -> Stand:
+        """How the checks stand without the fault, each looked at again where it is not good."""
+        if turns not in self._baselines:
+            stand = self._stands(turns, self._stage.scenarios, DEADLINE_S)
             bad = [s for s in self._stage.scenarios if any(not stand[c].good for c in checks_of(s))]
             if bad:
-                stand = {**stand, **self._stands((), bad, DEADLINE_S)}
-            self._baseline = stand
-        return self._baseline
+                stand = {**stand, **self._stands(turns, bad, DEADLINE_S)}
+            self._baselines[turns] = stand
+        return self._baselines[turns]
 
     def _settled(self, drill: Drill, baseline: Stand) -> tuple[Stand, tuple[Unsteady, ...]]:
         """How the checks stand under the fault; what is not as told is looked at once more.

@@ -41,7 +41,9 @@ class _Entry(Model):
     the other, with the same outcome. `red`: what must go red, with a part of its sentence. `also`:
     what cannot stay as it was either, by verdict; it proves nothing. `may`: what stands one way or
     the other by chance. `deadline`: for looks, where half a second would hide what is to be seen.
-    `hangs`: its looks wait for their deadlines, so its time is told apart.
+    `hangs`: its looks wait for their deadlines, so its time is told apart. `compared with`: dials
+    under which the checks stand as they do without the fault, where a healthy system gives a check
+    nothing to try (a query that runs too long, and then the one that is not ended).
     """
 
     fault: str | tuple[str, ...] | None = None
@@ -53,6 +55,7 @@ class _Entry(Model):
     may: tuple[str, ...] = ()
     deadline: Duration | None = None
     hangs: bool = False
+    compared_with: tuple[str, ...] = ()
     about: str | None = None
 
     @model_validator(mode="after")
@@ -77,7 +80,8 @@ class Drill:
 
     `turns`: the dials, in this order. `also`: checks that are drawn along, without being proven.
     `may`: checks that stand one way or the other by chance.
-    `deadline_s`: for looks at web services and databases. `place`: where it is written.
+    `compared_with`: the dials that are on where the fault is not. `deadline_s`: for looks at web
+    services and databases. `place`: where it is written.
     """
 
     system: str
@@ -88,6 +92,7 @@ class Drill:
     may: frozenset[Check] = frozenset()
     deadline_s: float = DEADLINE_S
     hangs: bool = False
+    compared_with: tuple[str, ...] = ()
 
     @property
     def fault(self) -> str:
@@ -124,7 +129,7 @@ class Drills:
         Raises ConfigurationError for a dial that the replica does not have.
         """
         for drill in self.drills:
-            for name in drill.turns:
+            for name in (*drill.turns, *drill.compared_with):
                 if name not in dials:
                     raise ConfigurationError(
                         f'no dial is called "{name}"', place=drill.place, hint=nearest(name, dials)
@@ -203,7 +208,8 @@ def _drills(node: YamlNode, system: str, known: Collection[Check]) -> Iterable[D
     for number, turns in enumerate([together] if together else [(one,) for one in entry.each_of]):
         place = node.place("each of", number) if entry.each_of else node.place("fault")
         deadline_s = duration_s(entry.deadline) if entry.deadline else DEADLINE_S
-        yield Drill(system, turns, place, red, also, frozenset(may), deadline_s, entry.hangs)
+        rest = (deadline_s, entry.hangs, entry.compared_with)
+        yield Drill(system, turns, place, red, also, frozenset(may), *rest)
 
 
 def _check(name: str, known: Collection[Check], place: Place) -> Check:
@@ -255,6 +261,12 @@ def _together(one: Drill, other: Drill) -> Drill:
     if len(deadlines) > 1:
         raise ConfigurationError(
             f'"{one.fault}" has two deadlines',
+            place=other.place,
+            hint=f"the other one is on line {one.place.line}",
+        )
+    if one.compared_with != other.compared_with:
+        raise ConfigurationError(
+            f'"{one.fault}" is compared with two states',
             place=other.place,
             hint=f"the other one is on line {one.place.line}",
         )
