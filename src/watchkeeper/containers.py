@@ -273,20 +273,20 @@ def _all(engine: Engine) -> list[Listed]:
     return understood(list[Listed], lambda: engine.containers(all=True), "GET /containers/json")
 
 
+def volumes(engine: Engine) -> tuple[Volume, ...]:
+    """Every volume, whoever has it."""
+    said = understood(_Volumes, engine.volumes, "GET /volumes")
+    return tuple(sorted(said.volumes or (), key=lambda each: each.name))
+
+
 def unused_volumes(engine: Engine) -> tuple[Volume, ...]:
     """The volumes that nobody gave a name and no container has, running or not.
 
     A volume with a name holds what somebody wanted to keep, also while its project is down: the
     Engine calls it dangling all the same.
     """
-    said = understood(_Volumes, engine.volumes, "GET /volumes")
     used = {mount.name for each in _all(engine) for mount in each.mounts}
-    return tuple(
-        sorted(
-            (each for each in said.volumes or () if _nameless(each) and each.name not in used),
-            key=lambda each: each.name,
-        )
-    )
+    return tuple(each for each in volumes(engine) if _nameless(each) and each.name not in used)
 
 
 _RANDOM_NAME = 64  # hexadecimal digits that the Engine gives a volume without a name

@@ -36,6 +36,7 @@ class Question(Lines):
 
     Without more: what each is and does. `stats: true`: what each uses. `logs: true`: their lines,
     with all that a log may be asked. `unused`: the images or volumes that no container needs.
+    `volumes: true`: all volumes that the Engine has.
     """
 
     in_: str
@@ -44,15 +45,16 @@ class Question(Lines):
     stats: bool = False
     logs: bool = False
     unused: Literal["images", "volumes"] | None = None
+    volumes: bool = False
 
     @model_validator(mode="after")
     def _one_thing(self) -> Question:
-        if sum((self.stats, self.logs, self.unused is not None)) > 1:
-            raise ValueError('write only one of "stats", "logs" and "unused"')
+        if sum((self.stats, self.logs, self.volumes, self.unused is not None)) > 1:
+            raise ValueError('write only one of "stats", "logs", "volumes" and "unused"')
         if self.number is not None and self.service is None:
             raise ValueError('"number" is one of a service\'s containers; name the "service"')
-        if self.unused is not None and self.service is not None:
-            raise ValueError('what is unused belongs to no service; leave "service" out')
+        if (self.unused is not None or self.volumes) and self.service is not None:
+            raise ValueError('images and volumes belong to no service; leave "service" out')
         return self
 
     @model_validator(mode="after")
@@ -66,8 +68,17 @@ class Question(Lines):
         return self
 
     @property
+    def is_list(self) -> bool:
+        """Of logs, unless they are counted; of all but one service's container."""
+        if self.logs:
+            return self.count is None and self.mean_of is None
+        return self.service is None
+
+    @property
     def container(self) -> str:
         """What is asked, for people."""
+        if self.volumes:
+            return f"volumes in {self.in_}"
         what = "stats of " if self.stats else "logs of " if self.logs else ""
         what = f"unused {self.unused} of " if self.unused else what
         number = f" {self.number}" if self.number else ""
@@ -144,6 +155,10 @@ class _Asking:
     def answer(self, engine: Engine) -> object:
         if self.question.unused is not None:
             return _unused(engine, self.question.unused, self.service.project)
+        if self.question.volumes:
+            from watchkeeper.containers import volumes  # noqa: PLC0415 - heavy
+
+            return _table(({"name": each.name} for each in volumes(engine)), "name")
         found = self.found(engine)
         rows = _uses(engine, found) if self.question.stats else [_row(each) for each in found]
         if self.question.service is None:
