@@ -21,7 +21,8 @@ Feature: Severe incidents of the routing platform
       When the operator tries in turn, until its production is answering:
         | operation                                  | for at most |
         | restarts the back end                      | 1 minute    |
-        | rolls back to the stable release           | 2 minutes   |
+        | checks out the stable release              | 1 second    |
+        | restarts every service                     | 2 minutes   |
         | restores the database from the last backup | 2 minutes   |
       Then no more than 15 minutes have passed since the start
       And throughout the next 2 minutes its production is answering
@@ -36,9 +37,10 @@ Feature: Severe incidents of the routing platform
       When the operator tells the team "SEV-2: predictions are broken, working on it"
       Then no more than 15 minutes have passed since the start
       When the operator tries in turn, until its trial prediction is answered:
-        | operation                        | for at most |
-        | restarts the back end            | 1 minute    |
-        | rolls back to the stable release | 2 minutes   |
+        | operation                     | for at most |
+        | restarts the back end         | 1 minute    |
+        | checks out the stable release | 1 second    |
+        | restarts every service        | 2 minutes   |
       Then its model behind a trial prediction is the same as its active version
       And throughout the next 2 minutes its trial prediction is answered
       When the operator tells the team "SEV-2: predictions work again"

@@ -563,7 +563,8 @@ def _spoken(figure: Figure, arguments: Mapping[str, str]) -> Figure:
 
 
 def _takes_window(figure: Figure) -> bool:
-    return figure.probe == "log" or figure.options.at is not None or needs_window(figure)
+    by_itself = bool(getattr(figure.question, "takes_window", False))
+    return by_itself or figure.options.at is not None or needs_window(figure)
 
 
 def needs_window(figure: Figure) -> bool:

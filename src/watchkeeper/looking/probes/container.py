@@ -68,6 +68,11 @@ class Question(Lines):
         return self
 
     @property
+    def takes_window(self) -> bool:
+        """Lines have their instants."""
+        return self.logs
+
+    @property
     def is_list(self) -> bool:
         """Of logs, unless they are counted; of all but one service's container."""
         if self.logs:

@@ -23,6 +23,11 @@ class Question(Lines):
     log: str
     unreadable: bool = False
 
+    @property
+    def takes_window(self) -> bool:
+        """Lines have their instants."""
+        return True
+
 
 class LogLines:
     """Asks a reader in a process of its own, which is ended where it misses the deadline."""
