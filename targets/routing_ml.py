@@ -32,12 +32,15 @@ def said(handles: Handles, text: str) -> str:
 
 
 def versions_on_disk(handles: Handles) -> list[dict[str, str]]:
-    """Every folder of a model but the one in use, which holds a copy."""
+    """Every folder with a model's files but the one in use, which holds a copy."""
     folder = handles.folder("models")
     return [
         {"version": path.name}
         for path in sorted(folder.iterdir())
-        if path.is_dir() and not path.is_symlink() and path.name != "default"
+        if path.is_dir()
+        and not path.is_symlink()
+        and path.name != "default"
+        and any(path.iterdir())
     ]
 
 
