@@ -9,7 +9,8 @@ Feature: Maintenance of the routing platform
 
       Given the routing platform
       When the operator rotates the log of the back end
-      Then its lines lost by the rotation is exactly 0
+      Then its trial prediction is answered
+      And its lines lost by the rotation is exactly 0
       And its size of the live log is lower than before
       And its day of the rotated copy is the same as its today
       And within 1 minute its last line of the live log is later than before
