@@ -71,13 +71,16 @@ class Files:
     def services(self, order: Order) -> tuple[str, ...]:
         return (*((order.in_,) if order.in_ else ()), *order.services)
 
+    def leaves_open(self, order: Order) -> bool:
+        """Which files are removed is known only when it is about to be done."""
+        return order.remove_those is not None
+
     async def settle(self, order: Order, reach: Reach) -> tuple[Order, tuple[str, ...]]:
         """The order with the list of what is removed, and each file's state.
 
         Raises OperationFailed where the function has no list.
         """
-        if order.remove_those is None:
-            return order, ()
+        assert order.remove_those is not None
         name, deadline_s = order.remove_those, duration_s(order.deadline)
         function, handles = function_named(name), Handles(reach)
         try:
