@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from measuring import HERE, Contender
@@ -12,6 +14,8 @@ ROOT = HERE.parent
 AT_ONCE = 100
 PER_FILE = 100
 """Checks in one feature file."""
+LARGEST = "media-management"
+"""The system with the most faults."""
 
 _OUTLINE = """\
 {tags}Feature: Pages {number}
@@ -171,6 +175,43 @@ def log_probe(out: Path, log: Path, name: str) -> Contender:
     (folder / "features" / "log.feature").write_text(_LOG_FEATURE)
     command = (*_pytest(), "--target", "loopback", "--report=results")
     return Contender(name, command, folder, {"BENCH_LOG": str(log)})
+
+
+def matrix(out: Path, *, hanging: bool) -> Contender:
+    """Every fault of the largest replica that hangs, or every one that does not, and all checks."""
+    hang, others = _faults(ROOT / "fixtures" / "drills" / f"{LARGEST}.yml")
+    faults = hang if hanging else others
+    dials = [word for fault in sorted(faults) for word in ("--dial", fault)]
+    told = "hang" if hanging else "do not hang"
+    return Contender(
+        f"pytest --drill -n 2, {len(faults)} faults that {told}",
+        (*_pytest(), "--drill", "-n", "2", *dials, f"features/{LARGEST}", "--reports", str(out)),
+        ROOT,
+        {},
+    )
+
+
+def _faults(path: Path) -> tuple[set[str], set[str]]:
+    """The faults that hang, and the others: what the drill file names, and every other dial."""
+    from ruamel.yaml import YAML  # noqa: PLC0415  the least that is measured is what we import
+
+    every: set[str] = set(_dials())
+    hang: set[str] = set()
+    for entry in YAML(typ="safe").load(path.read_text())["drills"]:
+        fault = entry.get("fault")
+        names = [" and ".join(fault)] if isinstance(fault, list) else entry.get("each of", [fault])
+        every.update(names)
+        if entry.get("hangs"):
+            hang.update(names)
+    return hang, every - hang
+
+
+def _dials() -> Iterator[str]:
+    look = "from watchkeeper.cli import main; main()"
+    command = (sys.executable, "-c", look, "dials", LARGEST)
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for line in said.splitlines()[1:]:
+        yield line.strip().partition("  ")[0]
 
 
 def _pytest() -> tuple[str, ...]:

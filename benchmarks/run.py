@@ -152,6 +152,13 @@ def daily(settings: Settings) -> list[Sample]:
     return list(in_turns(contenders, settings.rounds))
 
 
+def drill(settings: Settings) -> list[Sample]:
+    """Every fault beside every check; what waits for deadlines is told on its own line."""
+    reports = (settings.out / "reports").resolve()
+    both = [projects.matrix(reports, hanging=hanging) for hanging in (False, True)]
+    return list(in_turns(both, 1))
+
+
 def _named(found: Sample, tool: str) -> Sample:
     return Sample(**{**asdict(found), "tool": tool})
 
@@ -163,6 +170,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Sample]]] = {
     "d": size,
     "log": log,
     "daily": daily,
+    "drill": drill,
 }
 
 

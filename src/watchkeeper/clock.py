@@ -19,8 +19,12 @@ class Clock:
         return datetime.now(UTC) + self.offset
 
     def sleep(self, seconds: float) -> None:
-        """Wait for `seconds` of this clock; a drill's clock moves on instead."""
+        """Wait for `seconds` of this clock, for something to come; a drill's clock moves on."""
         time.sleep(seconds)
+
+    def watch(self, seconds: float) -> None:
+        """Let `seconds` of this clock pass while nothing is to come, but all to stay as it is."""
+        self.sleep(seconds)
 
 
 @dataclass(frozen=True)

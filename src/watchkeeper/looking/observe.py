@@ -333,7 +333,7 @@ class _Turn:
 
 def within(seconds: float, judge: Callable[[], T], good: Callable[[T], bool], clock: Clock) -> T:
     """The first good judgement within `seconds`, else the last one."""
-    return _repeated(seconds, judge, stop=good, clock=clock)
+    return _repeated(seconds, judge, stop=good, clock=clock, pause=clock.sleep)
 
 
 def throughout(
@@ -351,19 +351,24 @@ def throughout(
         found.append(judge())
         return found[-1]
 
-    _repeated(seconds, judged, stop=lambda each: not good(each), clock=clock)
+    _repeated(seconds, judged, stop=lambda each: not good(each), clock=clock, pause=clock.watch)
     return max(reversed(found), key=badness)
 
 
 def _repeated(
-    seconds: float, judge: Callable[[], T], *, stop: Callable[[T], bool], clock: Clock
+    seconds: float,
+    judge: Callable[[], T],
+    *,
+    stop: Callable[[T], bool],
+    clock: Clock,
+    pause: Callable[[float], None],
 ) -> T:
     until = clock.now() + timedelta(seconds=seconds)
-    pause = POLL_S
+    pause_s = POLL_S
     while True:
         found = judge()
         left = (until - clock.now()).total_seconds()
         if stop(found) or left <= 0:
             return found
-        clock.sleep(min(pause, left))
-        pause = min(pause * 2, clock.longest_pause_s)
+        pause(min(pause_s, left))
+        pause_s = min(pause_s * 2, clock.longest_pause_s)

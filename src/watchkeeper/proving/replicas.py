@@ -12,8 +12,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 from watchkeeper import leftovers
 from watchkeeper.errors import ConfigurationError
@@ -52,13 +54,10 @@ class Replica:
     ) -> None:
         self._process = process
         self._folder = folder
-        import httpx  # noqa: PLC0415 - heavy, and only replicas need it this early
-
-        self._control = httpx.Client(base_url=control, timeout=CONTROL_S, trust_env=False)
+        self._control = _Control(control)
         self.variables = variables
 
     def dials(self) -> tuple[Dial, ...]:
-        answer = self._control.get("/dials").raise_for_status().json()
         return tuple(
             Dial(
                 each["name"],
@@ -67,33 +66,32 @@ class Replica:
                 bool(each["on"]),
                 bool(each.get("follows")),
             )
-            for each in answer
+            for each in self._control.told("GET", "/dials")
         )
 
     def turn(self, name: str, *, on: bool = True) -> None:
         """Turn a dial and wait until the replica confirms it; raises ConfigurationError."""
-        answer = self._control.put(f"/dials/{quote(name)}", json={"on": on})
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        status, answer = self._control.ask("PUT", _path(name), {"on": on})
+        if status == HTTPStatus.NOT_FOUND:
             names = [dial.name for dial in self.dials()]
             raise ConfigurationError(
                 f'no dial is called "{name}"',
                 hint=nearest(name, names) or "watchkeeper dials SYSTEM lists them",
             )
-        if answer.is_error or answer.json().get("on") is not on:
-            raise ConfigurationError(f'the dial "{name}" could not be turned: {answer.text[:200]}')
+        if status != HTTPStatus.OK or answer.get("on") is not on:
+            raise ConfigurationError(f'the dial "{name}" could not be turned: {str(answer)[:200]}')
 
     def is_on(self, name: str) -> bool:
         """Whether the replica sees the dial's effect just now, whatever it was told."""
-        answer = self._control.get(f"/dials/{quote(name)}").raise_for_status()
-        return answer.json().get("on") is True
+        return self._control.told("GET", _path(name)).get("on") is True
 
     def move_clock(self, offset_s: float) -> None:
         """Let the replica's now be `offset_s` seconds after this machine's."""
-        self._control.put("/clock", json={"offset_s": offset_s}).raise_for_status()
+        self._control.told("PUT", "/clock", {"offset_s": offset_s})
 
     def reset(self) -> None:
         """Bring back the fresh, healthy state."""
-        self._control.post("/reset").raise_for_status()
+        self._control.told("POST", "/reset")
 
     def close(self) -> None:
         """End it and remove its folder; a closed standard input is its sign to stop."""
@@ -108,6 +106,36 @@ class Replica:
         if self._process.stdout is not None:
             self._process.stdout.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _path(dial: str) -> str:
+    return f"/dials/{quote(dial)}"
+
+
+class _Control:
+    """The way to a replica's control server: one connection, for it is asked thousands of times."""
+
+    def __init__(self, url: str) -> None:
+        at = urlsplit(url)
+        self._base = at.path
+        self._connection = HTTPConnection(at.hostname or "", at.port, timeout=CONTROL_S)
+
+    def ask(self, method: str, path: str, value: object = None) -> tuple[int, Any]:
+        """The status, and what the JSON of the answer holds."""
+        body = b"" if value is None else json.dumps(value).encode()
+        self._connection.request(method, self._base + path, body)
+        answer = self._connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    def told(self, method: str, path: str, value: object = None) -> Any:
+        """What it answers; raises ConfigurationError where it can't do what it is told."""
+        status, answer = self.ask(method, path, value)
+        if status != HTTPStatus.OK:
+            raise ConfigurationError(f"the replica can't {method} {path}: {str(answer)[:200]}")
+        return answer
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def has_replica(root: Path, slug: str) -> bool:

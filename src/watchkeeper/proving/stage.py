@@ -31,6 +31,12 @@ from watchkeeper.verdicts import Finding, Verdict
 REAL_SHARE = 1 / 200
 """The share of a wait that passes in truth: two minutes are 0.6 s, time for a system to work."""
 
+WATCHED_SHARE = 1 / 1000
+"""The same while all must stay as it is: what is to break does so by the clock that is moved."""
+
+PAUSE_S = 10.0
+"""How far apart the looks of a wait come to be: two minutes hold 17 of them."""
+
 OPERATION_S = 3.0
 """When an operation is given up; those on a healthy replica take milliseconds."""
 
@@ -50,12 +56,19 @@ class NotSo(Exception):
 class DrillClock(Clock):
     """A clock that is moved on by waiting, here and in the replica."""
 
+    longest_pause_s: float = PAUSE_S
     replica: Replica | None = None
     moved: bool = field(default=False, init=False)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds * REAL_SHARE)
-        self.offset += timedelta(seconds=seconds * (1 - REAL_SHARE))
+        self._pass(seconds, REAL_SHARE)
+
+    def watch(self, seconds: float) -> None:
+        self._pass(seconds, WATCHED_SHARE)
+
+    def _pass(self, seconds: float, share: float) -> None:
+        time.sleep(seconds * share)
+        self.offset += timedelta(seconds=seconds * (1 - share))
         self.moved = True
         if self.replica is not None:
             self.replica.move_clock(self.offset.total_seconds())
@@ -111,7 +124,7 @@ class Stage:
                 for scenario in (each for each in scenarios if not each.only_looks):
                     observer.forget()
                     if not clean:
-                        self._reset(turns)
+                        self.replica.reset()
                         observer.as_given()
                         self._turn(turns)
                     clean = False
@@ -126,6 +139,7 @@ class Stage:
         self.replica.close()
 
     def _turn(self, turns: Iterable[str]) -> None:
+        """Turn the dials; the replica refuses to turn one whose effect is there without it."""
         for name in turns:
             self.replica.turn(name)
         for name in turns:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Literal
 
@@ -29,7 +30,8 @@ WRITES_ITSELF_S = 2.0
 
 _AGE_TOLERANCE_S = 2.0  # a program may write its number a little before its start is stamped
 _KILL_S = 5.0  # after SIGKILL a process is gone, or stuck in the kernel
-_POLL_S = 0.02
+_POLL_S = (0.001, 0.02)
+"""How soon is looked whether a process has come or gone: at first, and at most."""
 _TAIL = 300  # characters of the output's end that a failure quotes
 
 
@@ -165,14 +167,22 @@ def _stop(name: str, service: Process, deadline_s: float) -> list[str]:
 def _is_gone(process: psutil.Process, within_s: float) -> bool:
     """Whether it ended; one that ended and was not waited for by its parent is gone as well."""
     end = time.monotonic() + within_s
+    pauses = _pauses()
     while time.monotonic() < end:
         try:
             if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
                 return True
         except psutil.NoSuchProcess:
             return True
-        time.sleep(_POLL_S)
+        time.sleep(next(pauses))
     return False
+
+
+def _pauses() -> Iterator[float]:
+    pause_s, longest_s = _POLL_S
+    while True:
+        yield pause_s
+        pause_s = min(pause_s * 2, longest_s)
 
 
 def _start(name: str, service: Process) -> tuple[int, list[str]]:
@@ -181,6 +191,7 @@ def _start(name: str, service: Process) -> tuple[int, list[str]]:
         return already.pid, ["it was running already"]
     Path(service.pid_file).unlink(missing_ok=True)  # it named nobody, and must not hide the new one
     started, began = _launch(name, service), time.monotonic()
+    pauses = _pauses()
     while time.monotonic() < began + WRITES_ITSELF_S:
         found = _named_by_now(name, service)
         if found is not None:
@@ -192,7 +203,7 @@ def _start(name: str, service: Process) -> tuple[int, list[str]]:
             _require_recognised(name, service, started)
             if _write_pid(Path(service.pid_file), started.pid):
                 return started.pid, ["its pid file was written for it"]
-        time.sleep(_POLL_S)
+        time.sleep(next(pauses))
     if started.poll() is None:
         raise OperationFailed(f"{name} runs, but {service.pid_file} does not name it")
     raise OperationFailed(f"{name} ended at once: exit {started.returncode}{_said(service)}")
