@@ -68,13 +68,13 @@ def _wrong(path: Path) -> str:
 
 
 def features_without_weight(handles: Handles) -> list[dict[str, str]]:
-    """The features that a prediction uses, and the model in use gives no weight."""
+    """The features that the active version has a weight for, and its copy in default/ has not."""
     path = handles.folder("models") / "default" / "feature_weights.json"
     weights = _object(_json(path)).get("weights")
     if not isinstance(weights, Mapping):
         raise CouldNotObserve("missing", f"{path} has no weights")
-    newest = _object(_json(handles.folder("models") / "default" / "manifest.json"))
-    version = str(newest.get("active_version"))
+    manifest = _object(_json(handles.folder("models") / "default" / "manifest.json"))
+    version = str(manifest.get("active_version"))
     wanted = _object(
         _object(_json(handles.folder("models") / version / "feature_weights.json")).get("weights")
     )

@@ -7,19 +7,19 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from watchkeeper.changing.handles import ChangingHandles
 from watchkeeper.errors import CouldNotObserve, OperationFailed, OperationRefused
+from watchkeeper.libpq import variables_of
 from watchkeeper.looking.handles import Handles
 
 OLD = timedelta(days=30)
@@ -30,6 +30,8 @@ LISTED = 10
 """How many of the largest folders are shown."""
 LIST_S = 30.0
 """How long pg_restore may take to read a backup's table of contents, seconds."""
+TOO_NEW = "unsupported version"
+"""What pg_restore says of a sound dump that a later pg_dump has made."""
 TABLE = re.compile(r"^\d+; \d+ \d+ TABLE public (\S+) ", re.M)
 """A table in what `pg_restore --list` prints."""
 STAMP = "%Y-%m-%d %H:%M:%S,%f"
@@ -49,9 +51,21 @@ def removable_files(handles: Handles) -> list[dict[str, Any]]:
 
 
 def old_logs_and_backups(handles: Handles) -> list[dict[str, Any]]:
-    """Logs that are written no more and backups, older than 30 days."""
-    old = [*_older(handles, _files(handles, "logs"))]
-    return [_told(path) for path in (*old, *_older(handles, _files(handles, "backups")))]
+    """Logs and backups older than 30 days, as `_old_backups` has them."""
+    old = (*_older(handles, _files(handles, "logs")), *_old_backups(handles))
+    return [_told(path) for path in old]
+
+
+def _old_backups(handles: Handles) -> Iterator[Path]:
+    """Old backups, but none of a kind ("db_…") that has no younger one: it may be the last."""
+    files = list(_files(handles, "backups"))
+    old = list(_older(handles, files))
+    renewed = {_kind(path) for path in files if path not in old}
+    return (path for path in old if _kind(path) in renewed)
+
+
+def _kind(backup: Path) -> str:
+    return backup.name.partition("_")[0]
 
 
 def _old_models(handles: Handles) -> Iterator[dict[str, Any]]:
@@ -157,11 +171,12 @@ def rotate(handles: ChangingHandles, name: str) -> dict[str, Any]:
 
 def lost_lines(handles: Handles, name: str, copy: str, begins: str) -> int:
     """How many lines that the container's log has since `begins` neither copy nor log has."""
-    kept = _lines(Path(copy)) | _lines(handles.folder("logs") / name)
-    folder = handles.folder("platform") / "containers" / Path(name).stem
+    folder = handles.folder("containers") / Path(name).stem
     written = _container_lines(folder, begins)
     if not written:
         raise CouldNotObserve("no rows", f"the container's log has no line since {begins}")
+    # Read after what must be in them: a line that comes meanwhile would count as lost.
+    kept = _lines(Path(copy)) | _lines(handles.folder("logs") / name)
     last = max(written)
     return sum(1 for line in written if line not in kept and line != last)
 
@@ -185,7 +200,7 @@ def _lines(path: Path) -> set[str]:
 
 
 def last_line(handles: Handles, name: str) -> datetime:
-    """When the last line of a log was written; the time of its emptying where it has none."""
+    """When the last line of a log was written, by its own time, which is UTC."""
     path = handles.folder("logs") / name
     for line in reversed(path.read_text("utf-8", "replace").splitlines()):
         if match := LINE.match(line):
@@ -214,7 +229,7 @@ def rotation_policy(handles: Handles, file: str) -> list[dict[str, str]]:
         return []
     except OSError as error:
         raise CouldNotObserve("not permitted", f"{file}: {error.strerror}") from None
-    words = (line.split("#")[0].strip() for line in lines)
+    words = (" ".join(line.split("#")[0].split()) for line in lines)
     return [{"directive": word} for word in words if word and not word.endswith(("{", "}"))]
 
 
@@ -234,10 +249,18 @@ def tables_in_backup(handles: Handles, programs: str) -> list[dict[str, str]]:
     command = [str(Path(programs) / "pg_restore"), "--list", str(latest_backup(handles))]
     try:
         done = subprocess.run(  # noqa: S603 - our own list of arguments, and no shell
-            command, capture_output=True, text=True, timeout=LIST_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=LIST_S,
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CouldNotObserve("missing", f"pg_restore could not be run: {error}") from None
+    if TOO_NEW in done.stderr:
+        told = done.stderr.strip()[:300]
+        raise CouldNotObserve("version", f"a newer pg_restore is needed to judge it: {told}")
     return [{"table": name} for name in TABLE.findall(done.stdout)] if not done.returncode else []
 
 
@@ -275,7 +298,7 @@ def restore_into_scratch(handles: ChangingHandles, programs: str) -> dict[str, A
     url = make_url(handles.database_url("scratch"))
     backup = latest_backup(handles)
     _run_as_admin(handles, f'CREATE DATABASE "{url.database}"')
-    _pg_restore(handles, programs, url, backup, "--no-owner", "--no-privileges")
+    _pg_restore(handles, programs, "scratch", backup, "--no-owner", "--no-privileges")
     return {"made": {"backup": str(backup)}, "note": f"{backup.name} into {url.database}"}
 
 
@@ -291,28 +314,25 @@ def drop_scratch(handles: ChangingHandles) -> dict[str, Any]:
 
 def restore_database(handles: ChangingHandles, programs: str) -> dict[str, Any]:
     """Put the newest dump's tables in place of those that are there, in one transaction."""
-    url = make_url(handles.database_url("database-admin"))
     backup = latest_backup(handles)
     whole = ("--clean", "--if-exists", "--single-transaction")
-    _pg_restore(handles, programs, url, backup, *whole)
+    _pg_restore(handles, programs, "database-admin", backup, *whole)
     return {"note": f"{backup.name} restored"}
 
 
 def _pg_restore(
-    handles: ChangingHandles, programs: str, url: URL, backup: Path, *options: str
+    handles: ChangingHandles, programs: str, service: str, backup: Path, *options: str
 ) -> None:
     """Run pg_restore; the password goes by its environment, which no process list shows."""
+    entered = variables_of(handles.database_url(service), service, read_only=False)
     command = [
         str(Path(programs) / "pg_restore"),
         *options,
-        f"--host={url.host}",
-        f"--port={url.port or 5432}",
-        f"--username={url.username}",
         "--no-password",
-        f"--dbname={url.database}",
+        "--dbname=",  # the one that the environment names
         str(backup),
     ]
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "PGPASSWORD": url.password or ""}
+    environment = {"PATH": os.defpath, "LC_ALL": "C", **entered}
     try:
         done = subprocess.run(  # noqa: S603 - our own list of arguments, and no shell
             command,
@@ -400,15 +420,3 @@ def old_security_updates(handles: Handles, file: str, days: int) -> list[dict[st
     except (ValueError, KeyError, TypeError):
         raise CouldNotObserve("unexpected", f"{file} does not list updates") from None
     return [{"package": each["package"], "published": each["published"]} for each in old]
-
-
-# Archives ---------------------------------------------------------------------------------------
-
-
-def members(handles: Handles, archive: str) -> list[dict[str, Any]]:
-    """What a tar.gz holds; it is read to its end, so that a broken one is noticed."""
-    try:
-        with tarfile.open(archive, "r|gz") as opened:
-            return [{"name": each.name, "size": each.size} for each in opened]
-    except (OSError, tarfile.TarError, EOFError) as error:
-        raise CouldNotObserve("corrupt", f"{archive}: {error}") from None

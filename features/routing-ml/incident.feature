@@ -56,6 +56,6 @@ Feature: Incidents of the routing platform
       And the report lists its largest folders
       When the operator removes old models, logs and backups
       Then of its platform files exactly the removable files are gone
-      And its use of the disk is no higher than before
+      And its room used on the disk is lower than before
       And its trial prediction is answered
       And its model behind a trial prediction is the same as its active version

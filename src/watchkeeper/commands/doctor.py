@@ -198,7 +198,7 @@ def _docker() -> Diagnosis:
         return Diagnosis(
             "Docker",
             f"no engine at {address} ({error.strerror or error})",
-            "only container checks and --replicas containers need one",
+            "only checks of containers need one",
             grave=False,
         )
     return Diagnosis("Docker", address)
