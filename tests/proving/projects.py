@@ -15,7 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     "features/media-management",
-    "targets",
+    "targets/media-management.yml",
+    "targets/media_management*.py",
     "steps",
     "fixtures",
     "conftest.py",
@@ -45,9 +46,9 @@ class Ran:
 
 
 def copy_project(to: Path) -> Path:
-    """What a run needs of this project, for a test to change."""
-    for part in PARTS:
-        source, goal = ROOT / part, to / part
+    """What a run of one system needs of this project, for a test to change."""
+    for source in (found for part in PARTS for found in ROOT.glob(part)):
+        goal = to / source.relative_to(ROOT)
         goal.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, goal, ignore=shutil.ignore_patterns("__pycache__"))

@@ -277,9 +277,9 @@ def test_nested_too_deeply_is_cut_and_not_a_crash() -> None:
 )  # fmt: skip
 def test_hostile_texts_take_linear_time(part: str) -> None:
     """A megabyte of any beginning of a shape takes no more than two seconds."""
-    began = time.perf_counter()
+    began = time.process_time()
     Redactor(["hunter22"]).text(clean(part * (1_000_000 // len(part))))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @given(st.text(st.characters(), max_size=300))
@@ -326,7 +326,7 @@ def test_the_canary_is_found_in_what_leaks_only(tmp_path: Path) -> None:
 def test_redaction_is_fast() -> None:
     """Ten thousand ordinary sentences take well under a second."""
     redactor = Redactor([f"secret-number-{i}" for i in range(20)])
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(10_000):
         redactor.text(HARMLESS[0])
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1

@@ -15,7 +15,7 @@ TAG = "shop"
 def furnished(project: Project, target: str, feature: str) -> Project:
     """The project with one system, one feature and the tag `TAG`; its steps are the real ones."""
     for name in ("features", "targets"):
-        (project.root / name).unlink()
+        shutil.rmtree(project.root / name)
         (project.root / name).mkdir()
     project.write(f"targets/{TAG}.yml", target)
     project.write(f"features/{TAG}/all.feature", feature)

@@ -54,7 +54,7 @@ def _begun(project: Project, checks: int = 1) -> None:
         ledgers = list(project.reports.glob("runs/*/ledger.jsonl"))
         return bool(ledgers) and ledgers[-1].read_text("utf-8").count('"kind":"check"') >= checks
 
-    until(there, "the run never began", 15)
+    until(there, "the run never began", within_s=60)  # half a minute where the machine is busy
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])

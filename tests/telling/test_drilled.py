@@ -120,9 +120,9 @@ def test_what_went_as_told_is_counted_and_folded() -> None:
 
 def test_200_faults_and_40_checks_make_a_small_page_soon() -> None:
     """Under a megabyte, in well under a second."""
-    began = time.monotonic()
+    began = time.process_time()
     page = render(many(200, 40))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert len(page) < 1 << 20
 
 
