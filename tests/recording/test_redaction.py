@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watchkeeper.recording.redaction import REPLACEMENT, Canary, Redactor, clean
@@ -76,6 +76,7 @@ DATA = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(DATA, SECRETS.filter(lambda secret: not secret.isdigit()))
 def test_a_known_secret_is_found_in_nested_data_which_stays_json(data, secret) -> None:
     """However deep a secret lies, it is gone, and what is left can be serialised."""

@@ -27,7 +27,7 @@ PAYLOAD = "application/vnd.in-toto+json"
 DIGESTS = {"sha256": (64,), "sha384": (96,), "sha512": (128,), "gitCommit": (40, 64)}
 """How a version may be known, and how many hexadecimal digits that takes."""
 _SUBJECT = re.compile(r"(?P<name>[^=@\s][^\s]*?)[=@](?P<algorithm>\w+):(?P<digits>\S+)")
-_EXAMPLE = "write for example --subject routing-ml=sha256:9f86d0… or routing-ml=gitCommit:4b825d…"
+_EXAMPLE = "write for example --subject shop=sha256:9f86d0… or shop=gitCommit:4b825d…"
 
 
 @dataclass(frozen=True)
