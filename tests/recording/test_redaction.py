@@ -76,7 +76,7 @@ DATA = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # of a busy machine
 @given(DATA, SECRETS.filter(lambda secret: not secret.isdigit()))
 def test_a_known_secret_is_found_in_nested_data_which_stays_json(data, secret) -> None:
     """However deep a secret lies, it is gone, and what is left can be serialised."""
