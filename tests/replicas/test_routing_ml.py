@@ -872,7 +872,7 @@ def test_a_reset_ends_what_others_left_in_the_database(replica: Replica) -> None
     """Sessions, locks, tables and rows of others are gone; the server was not restarted."""
     before = replica.pid("DATABASE")
     with psycopg.connect(libpq(replica.env["RML_DB_ADMIN_URL"])) as stray:
-        stray.execute("CREATE TABLE left_behind (id integer)")
+        stray.execute("CREATE TABLE public.left_behind (id integer)")
         stray.execute("DELETE FROM routing_data WHERE id % 2 = 0")
         stray.execute("LOCK TABLE predictions")
         replica.reset()
