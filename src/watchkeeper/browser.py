@@ -83,7 +83,7 @@ def _there(path: str) -> str | None:
 
 
 async def browser_of(reach: Reach, pins: Iterable[str]) -> Browser:
-    """The run's browser, started by the first who needs it and closed with `reach`.
+    """The run's browser, started by the first who needs it and closed with what `reach` keeps.
 
     `pins`: the keys of certificates that it trusts besides those it would trust anyway.
     Raises CouldNotTry where there is none, CouldNotObserve where it does not start.
@@ -98,15 +98,15 @@ async def browser_of(reach: Reach, pins: Iterable[str]) -> Browser:
 
     for _ in range(2):
         try:
-            browser = await reach.resource(key, make, Browser.close)
+            browser = await reach.kept.resource(key, make, Browser.close)
         except CouldNotTry:
             raise
         except CouldNotObserve:
-            reach.forget(key)  # the next one who asks tries again
+            reach.kept.forget(key)  # the next one who asks tries again
             raise
         if browser.is_there:
             return browser
-        reach.forget(key)
+        reach.kept.forget(key)
     raise CouldNotObserve("browser ended", "the browser ended as soon as it had begun")
 
 

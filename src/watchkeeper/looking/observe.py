@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from watchkeeper.clock import Clock, Window
 from watchkeeper.errors import ConfigurationError, CouldNotObserve
 from watchkeeper.looking.loop import LagMeter, LookingLoop
-from watchkeeper.looking.reach import Probe, Reach
+from watchkeeper.looking.reach import Kept, Probe, Reach
 from watchkeeper.looking.reading import read, read_refusal
 from watchkeeper.observation import Answer, Observation
 from watchkeeper.plan import Look, bound, key_of
@@ -69,12 +69,13 @@ class Observer:
         clock: Clock,
         *,
         learn: Callable[[str], object] = lambda secret: None,
+        kept: Kept | None = None,
     ) -> None:
         self.target = target
         self.clock = clock
         self._probes = probes
         self._looking = looking
-        self._reach = Reach(services, clock, learn)
+        self._reach = Reach(services, clock, learn, kept)
         self._services = services
         self._asked: dict[str, _Asked] = {}
         self._turns = _Turns(services)

@@ -32,43 +32,15 @@ class Probe(Protocol[Q]):
     async def look(self, question: Q, reach: Reach, window: Window | None) -> Answer: ...
 
 
-class Reach:
-    """One target's services and connections, for the length of a run.
+class Kept:
+    """What several reaches have one after another: a browser, which takes seconds to start.
 
-    Lives on one event loop. What `resource` makes is made once and closed by `close`. `learn` is
-    told each secret that comes up during the run, so that no record shows it.
+    It may hold nothing of the system that is looked at. Lives on one event loop.
     """
 
-    def __init__(
-        self,
-        services: Mapping[str, Service],
-        clock: Clock,
-        learn: Callable[[str], object] = lambda secret: None,
-    ) -> None:
-        self._given = services
-        self._services = dict(services)
-        self.clock = clock
-        self.learn = learn
+    def __init__(self) -> None:
         self._resources: dict[Hashable, asyncio.Task[Any]] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
-
-    def service(self, name: str, kind: type[S]) -> S:
-        """The service called `name`; raises ConfigurationError where it is of another kind."""
-        found = self._services.get(name)
-        if not isinstance(found, kind):
-            raise ConfigurationError(f'there is no {kind.__name__.lower()} service "{name}"')
-        return found
-
-    def renew(self, name: str, service: Service) -> None:
-        """From now on enter `name` as `service` says: what opened its door was changed."""
-        self._services[name] = service
-        self.forget(("web client", name))
-
-    def as_given(self) -> None:
-        """Enter every service as at the beginning: a replica that was reset has its old keys."""
-        for name, service in self._given.items():
-            if self._services[name] is not service:
-                self.renew(name, service)
 
     async def resource(
         self,
@@ -94,6 +66,46 @@ class Reach:
     async def close(self) -> None:
         for closer in reversed(self._closers):
             await closer()
+
+
+class Reach(Kept):
+    """One target's services and connections, for the length of a run.
+
+    What `resource` makes is made once and closed by `close`; what is in `kept` outlives it. `learn`
+    is told each secret that comes up during the run, so that no record shows it.
+    """
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        clock: Clock,
+        learn: Callable[[str], object] = lambda secret: None,
+        kept: Kept | None = None,
+    ) -> None:
+        super().__init__()
+        self.kept = kept or self
+        self._given = services
+        self._services = dict(services)
+        self.clock = clock
+        self.learn = learn
+
+    def service(self, name: str, kind: type[S]) -> S:
+        """The service called `name`; raises ConfigurationError where it is of another kind."""
+        found = self._services.get(name)
+        if not isinstance(found, kind):
+            raise ConfigurationError(f'there is no {kind.__name__.lower()} service "{name}"')
+        return found
+
+    def renew(self, name: str, service: Service) -> None:
+        """From now on enter `name` as `service` says: what opened its door was changed."""
+        self._services[name] = service
+        self.forget(("web client", name))
+
+    def as_given(self) -> None:
+        """Enter every service as at the beginning: a replica that was reset has its old keys."""
+        for name, service in self._given.items():
+            if self._services[name] is not service:
+                self.renew(name, service)
 
 
 async def _closed(task: asyncio.Task[T], close: Callable[[T], Awaitable[None]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,6 +18,7 @@ from watchkeeper.errors import ConfigurationError
 from watchkeeper.looking.loop import LookingLoop
 from watchkeeper.looking.observe import Observer
 from watchkeeper.looking.probes import PROBES
+from watchkeeper.looking.reach import Kept
 from watchkeeper.performing import Performance, Stopped
 from watchkeeper.plan import Scenario, Step, services_needed
 from watchkeeper.proving.replicas import Replica
@@ -42,6 +43,9 @@ OPERATION_S = 3.0
 
 HURRIED = ("python", "command", "sql")
 """Operators whose operations a fault can make wait; the rest has a service's deadline."""
+
+CLOSING_S = 10.0
+"""How long a browser may take to close, seconds."""
 
 GLANCES = 5
 GLANCE_S = 0.1
@@ -102,6 +106,7 @@ class Stage:
         self._learn = redactor.add
         self._following = frozenset(dial.name for dial in replica.dials() if dial.follows)
         self._looking = LookingLoop()
+        self._kept = Kept()
         self._ready = False
 
     def run(
@@ -135,6 +140,8 @@ class Stage:
 
     def close(self) -> None:
         """Stop looking and take the replica away."""
+        with suppress(TimeoutError):  # it is ended with this process at the latest
+            self._looking.start(self._kept.close()).result(CLOSING_S)
         self._looking.close()
         self.replica.close()
 
@@ -173,7 +180,15 @@ class Stage:
         """Eyes and hands that know nothing of the fault before: no answer, session or refusal."""
         clock = DrillClock(replica=self.replica)
         services = {name: _hurried(each, deadline_s) for name, each in self._services.items()}
-        observer = Observer(self._target, services, PROBES, self._looking, clock, learn=self._learn)
+        observer = Observer(
+            self._target,
+            services,
+            PROBES,
+            self._looking,
+            clock,
+            learn=self._learn,
+            kept=self._kept,
+        )
         if not self._ready:
             steps = (step for scenario in self.scenarios for step in scenario.steps)
             observer.make_ready(look for step in steps for look in step.looks)
