@@ -51,8 +51,9 @@ class Outcome:
 class Drilling:
     """Drills on one stage, each compared with how the checks stand without a fault."""
 
-    def __init__(self, stage: Stage, whose: Whose) -> None:
+    def __init__(self, stage: Stage, whose: Whose, deadline_s: float = DEADLINE_S) -> None:
         self._stage = stage
+        self._deadline_s = deadline_s
         self._whose = whose
         self._baselines: dict[tuple[str, ...], Stand] = {}
         self.checks = tuple(each for scenario in stage.scenarios for each in checks_of(scenario))
@@ -82,10 +83,10 @@ class Drilling:
     def _before(self, turns: tuple[str, ...]) -> Stand:
         """How the checks stand without the fault, each looked at again where it is not good."""
         if turns not in self._baselines:
-            stand = self._stands(turns, self._stage.scenarios, DEADLINE_S)
+            stand = self._stands(turns, self._stage.scenarios, self._deadline_s)
             bad = [s for s in self._stage.scenarios if any(not stand[c].good for c in checks_of(s))]
             if bad:
-                stand = {**stand, **self._stands(turns, bad, DEADLINE_S)}
+                stand = {**stand, **self._stands(turns, bad, self._deadline_s)}
             self._baselines[turns] = stand
         return self._baselines[turns]
 

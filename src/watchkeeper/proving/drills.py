@@ -18,9 +18,11 @@ from watchkeeper.verdicts import Verdict
 from watchkeeper.yaml_file import YamlNode, nearest, read_yaml
 
 DEADLINE_S = 0.5
-"""When a look at a replica is given up: loopback answers in milliseconds."""
+"""When a look at a replica is given up: loopback answers in milliseconds. A drill file may say
+another `deadline` for its system, whose programs have more to do.
+"""
 
-_TOP = ("system", "whose", "drills")
+_TOP = ("system", "deadline", "whose", "drills")
 
 
 class _Expected(Model):
@@ -122,6 +124,7 @@ class Drills:
     path: Path
     whose: Whose
     drills: tuple[Drill, ...]
+    deadline_s: float = DEADLINE_S
 
     def for_dials(self, dials: Collection[str]) -> Drills:
         """These drills, and for each dial that none names one in which nothing may redden.
@@ -136,7 +139,9 @@ class Drills:
                     )
         named = {drill.turns[0] for drill in self.drills if len(drill.turns) == 1}
         neighbours = (
-            Drill(self.system, (name,), Place(self.path)) for name in dials if name not in named
+            Drill(self.system, (name,), Place(self.path), deadline_s=self.deadline_s)
+            for name in dials
+            if name not in named
         )
         return replace(self, drills=(*self.drills, *neighbours))
 
@@ -178,17 +183,30 @@ def load_drills(path: Path, system: str, known: Collection[Check]) -> Drills:
     entries = node.data.get("drills")
     if not isinstance(entries, list) or not entries:
         raise ConfigurationError('"drills" is no list of drills', place=node.place("drills"))
+    usual_s = _deadline_s(node)
     drills: list[Drill] = []
     for number, data in enumerate(entries):
         if not isinstance(data, dict):
             raise ConfigurationError(
                 "a drill is a mapping with a fault", place=node.place("drills", number)
             )
-        drills += _drills(YamlNode(path, data), system, known)  # type: ignore[arg-type]
-    return Drills(system, path, _whose(node, known), tuple(_merged(drills)))
+        drills += _drills(YamlNode(path, data), system, known, usual_s)  # type: ignore[arg-type]
+    return Drills(system, path, _whose(node, known), tuple(_merged(drills, usual_s)), usual_s)
 
 
-def _drills(node: YamlNode, system: str, known: Collection[Check]) -> Iterable[Drill]:
+def _deadline_s(node: YamlNode) -> float:
+    """What the file says for all its drills."""
+    if "deadline" not in node.data:
+        return DEADLINE_S
+    try:
+        return duration_s(str(node.data["deadline"]))
+    except ValueError as error:
+        raise ConfigurationError(str(error), place=node.place("deadline")) from None
+
+
+def _drills(
+    node: YamlNode, system: str, known: Collection[Check], usual_s: float
+) -> Iterable[Drill]:
     entry = node.checked(_Entry, node.plain())
     red = tuple(
         Expected(_check(name, known, node.place("red", name)), Verdict(each.verdict), each.says)
@@ -207,7 +225,7 @@ def _drills(node: YamlNode, system: str, known: Collection[Check]) -> Iterable[D
     together = (entry.fault,) if isinstance(entry.fault, str) else entry.fault
     for number, turns in enumerate([together] if together else [(one,) for one in entry.each_of]):
         place = node.place("each of", number) if entry.each_of else node.place("fault")
-        deadline_s = duration_s(entry.deadline) if entry.deadline else DEADLINE_S
+        deadline_s = duration_s(entry.deadline) if entry.deadline else usual_s
         rest = (deadline_s, entry.hangs, entry.compared_with)
         yield Drill(system, turns, place, red, also, frozenset(may), *rest)
 
@@ -241,23 +259,23 @@ def _whose(node: YamlNode, known: Collection[Check]) -> Whose:
     return Whose({name: tuple(map(str, parts)) for name, parts in written.data.items()})
 
 
-def _merged(drills: Iterable[Drill]) -> Iterable[Drill]:
+def _merged(drills: Iterable[Drill], usual_s: float) -> Iterable[Drill]:
     """One drill for each fault: each chapter may say on its own what it does to its checks."""
     found: dict[tuple[str, ...], Drill] = {}
     for drill in drills:
         turns = tuple(sorted(drill.turns))
-        found[turns] = _together(found[turns], drill) if turns in found else drill
+        found[turns] = _together(found[turns], drill, usual_s) if turns in found else drill
     return found.values()
 
 
-def _together(one: Drill, other: Drill) -> Drill:
+def _together(one: Drill, other: Drill, usual_s: float) -> Drill:
     for check in one.named & other.named:
         raise ConfigurationError(
             f'"{one.fault}" is drilled twice for {check}',
             place=other.place,
             hint=f"the other one is on line {one.place.line}",
         )
-    deadlines = {one.deadline_s, other.deadline_s} - {DEADLINE_S}
+    deadlines = {one.deadline_s, other.deadline_s} - {usual_s}
     if len(deadlines) > 1:
         raise ConfigurationError(
             f'"{one.fault}" has two deadlines',
@@ -275,6 +293,6 @@ def _together(one: Drill, other: Drill) -> Drill:
         red=(*one.red, *other.red),
         also={**one.also, **other.also},
         may=one.may | other.may,
-        deadline_s=next(iter(deadlines), DEADLINE_S),
+        deadline_s=next(iter(deadlines), usual_s),
         hangs=one.hangs or other.hangs,
     )

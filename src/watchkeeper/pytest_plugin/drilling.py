@@ -161,7 +161,8 @@ class _Drilled:
         except BaseException:
             replica.close()
             raise
-        prepared = _Prepared(drills, stage, Drilling(stage, drills.whose), about(scenarios))
+        drilling = Drilling(stage, drills.whose, drills.deadline_s)
+        prepared = _Prepared(drills, stage, drilling, about(scenarios))
         self._prepared.append(prepared)
         return prepared
 
