@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import json
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -134,8 +135,10 @@ def _write_log(path: Path, megabytes: int) -> None:
 
 
 def daily(settings: Settings) -> list[Sample]:
-    """What a person waits for: the day's checks on the replica, and every figure's value now."""
+    """What a person waits for: the day's checks of all systems on their replicas; how long these
+    take to start and stop; what the looks of such a run take in sum; every figure's value now."""
     reports = str((settings.out / "reports").resolve())
+    shutil.rmtree(reports, ignore_errors=True)  # an earlier benchmark's runs are not these
     pytest = (sys.executable, "-m", "pytest", "-q", "-m", "daily", "--reports", reports)
     # 10, inconclusive: on a busy machine no duration can be measured, which the run says.
     good = (0, 10)
@@ -145,11 +148,23 @@ def daily(settings: Settings) -> list[Sample]:
             "pytest -m daily, results only", (*pytest, "--report=results"), projects.ROOT, {}, good
         ),
     ]
+    replicas = (sys.executable, str(HERE / "replicas.py"))
+    contenders.append(Contender("all replicas, start and stop", replicas, projects.ROOT, {}))
     if importlib.util.find_spec("watchkeeper.cli") is not None:
         look = "from watchkeeper.cli import main; main()"
         command = (sys.executable, "-c", look, "look", "media-management")
         contenders.append(Contender("watchkeeper look", command, projects.ROOT, {}))
-    return list(in_turns(contenders, settings.rounds))
+    return [*in_turns(contenders, settings.rounds), *_looks(Path(reports))]
+
+
+def _looks(reports: Path) -> Iterator[Sample]:
+    """What the looks of each run took, had they been one after another; each distinct one once."""
+    for path in sorted(reports.glob("runs/*/run.json")):
+        checks = json.loads(path.read_text())["checks"]
+        found = [finding for check in checks for finding in check["findings"]]
+        distinct = {(each["source"], each["started"]): each["duration_s"] for each in found}
+        looks_s = round(sum(distinct.values()), 4)
+        yield Sample("the looks of those runs, in sum", looks_s, 0.0, 0.0, len(distinct))
 
 
 def drill(settings: Settings) -> list[Sample]:
