@@ -52,11 +52,15 @@ def missing_artifacts(handles: Handles, version: str) -> list[dict[str, str]]:
 
 
 def missing_after_training(handles: Handles) -> list[dict[str, str]]:
-    """The same of the version that was trained last, whose metrics are not asked for."""
+    """The same of the version that was trained last, where its training came so far as to have a
+    folder; its metrics are not asked for.
+    """
     version = _object(handles.get("api /api/trainer/status")).get("version_label")
     if not version:
         return []
     folder = handles.folder("models") / str(version)
+    if not folder.is_dir():
+        return []
     return [{"artifact": name, "is": what} for name in ARTIFACTS if (what := _wrong(folder / name))]
 
 
