@@ -302,3 +302,11 @@ def test_figures_are_shown_beside_those_before(tmp_path: Path) -> None:
     assert found == [
         (PASSED, "number of orders of the shop over the last 24 hours: 3, before that 2 (+50%)")
     ]
+
+
+def test_nothing_is_tried_where_nobody_can_say_how_it_is(tmp_path: Path) -> None:
+    """A refused login is no outage: what would be done about one could do harm."""
+    with stage(tmp_path, health=(401, b"{}")) as it:
+        performance = it.perform(TRIES, "changes")
+        assert performance.verdict is Verdict.UNKNOWN
+        assert (it.shop.asked["POST /help"], it.shop.asked["POST /wake"]) == (0, 0)

@@ -552,14 +552,18 @@ class Performance:
         return [self._do(step)]
 
     def _try_in_turn(self, step: Step) -> list[Account]:
-        """Do one thing after another until the judgement holds; one finding tells all of it."""
+        """Do one thing after another until the judgement holds; one finding tells all of it.
+
+        Where nobody can say whether it holds, nothing more is done: what comes next may be worse
+        than what is wrong.
+        """
         meaning = step.meaning
         assert isinstance(meaning, TryInTurn)
         sentence = step.written.text
         found = self._judge_once(step, meaning.until, sentence, True)
         tried: list[str] = []
         for attempt in step.attempts:
-            if found.finding.verdict is Verdict.PASSED:
+            if found.finding.verdict in (Verdict.PASSED, Verdict.UNKNOWN):
                 break
             done = self._do(attempt.step)
             tried.append(done.finding.sentence)
