@@ -35,8 +35,9 @@ from watchkeeper.plan import Scenario, Step
 from watchkeeper.proving.checks import Check, Standing, checks_of, only_reports, standings
 from watchkeeper.proving.drilling import wrong_of
 from watchkeeper.proving.drills import DEADLINE_S, Drill, drills_path, load_drills
+from watchkeeper.proving.following import NotSo
 from watchkeeper.proving.replicas import Replica, start_replica
-from watchkeeper.proving.stage import NotSo, Stage
+from watchkeeper.proving.stage import Stage
 from watchkeeper.pytest_plugin import bdd_internals
 from watchkeeper.pytest_plugin.drilling import known_checks
 from watchkeeper.pytest_plugin.words import DICTIONARY

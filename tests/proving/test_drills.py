@@ -17,9 +17,10 @@ from watchkeeper.plan import Scenario
 from watchkeeper.proving.checks import Check, Standing
 from watchkeeper.proving.drilling import Outcome, wrong_of
 from watchkeeper.proving.drills import Drill, Drills, load_drills
+from watchkeeper.proving.following import NotSo
 from watchkeeper.proving.proof import proof_of, record
 from watchkeeper.proving.replicas import Replica, start_replica
-from watchkeeper.proving.stage import NotSo, Stage
+from watchkeeper.proving.stage import Stage
 from watchkeeper.recording.evidence import Recorder
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.proof import CheckProof, Proof, publish

@@ -11,7 +11,8 @@ from watchkeeper.errors import ConfigurationError
 from watchkeeper.plan import Scenario
 from watchkeeper.proving.checks import Check, Standing, Whose, checks_of, standings
 from watchkeeper.proving.drills import DEADLINE_S, Drill, Expected
-from watchkeeper.proving.stage import NotSo, Stage
+from watchkeeper.proving.following import NotSo
+from watchkeeper.proving.stage import Stage
 from watchkeeper.verdicts import Verdict
 
 Stand = Mapping[Check, Standing]

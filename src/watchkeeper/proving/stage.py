@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 from watchkeeper.changing.operate import Hands
-from watchkeeper.changing.operator import Done
 from watchkeeper.changing.operators import OPERATORS
 from watchkeeper.clock import Clock
 from watchkeeper.errors import ConfigurationError
@@ -21,6 +19,7 @@ from watchkeeper.looking.probes import PROBES
 from watchkeeper.looking.reach import Kept
 from watchkeeper.performing import Performance, Stopped
 from watchkeeper.plan import Scenario, Step, services_needed
+from watchkeeper.proving.following import FollowedHands, NotSo, comes_to, followed
 from watchkeeper.proving.replicas import Replica
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Redactor
@@ -46,14 +45,6 @@ HURRIED = ("python", "command", "sql")
 
 CLOSING_S = 10.0
 """How long a browser may take to close, seconds."""
-
-GLANCES = 5
-GLANCE_S = 0.1
-"""How often and how long apart (seconds) a replica is asked whether it shows a fault."""
-
-
-class NotSo(Exception):
-    """The replica is not as it was told to be; the message says what it is instead."""
 
 
 @dataclass
@@ -150,28 +141,14 @@ class Stage:
         for name in turns:
             self.replica.turn(name)
         for name in turns:
-            if not self._comes_to(name, on=True):
+            if not comes_to(self.replica, name, on=True):
                 raise NotSo(f'the replica was told "{name}", and does not show it')
 
     def _reset(self, turns: Iterable[str]) -> None:
         self.replica.reset()
         for name in turns:
-            if not self._comes_to(name, on=False):
+            if not comes_to(self.replica, name, on=False):
                 raise NotSo(f'the replica was reset, and still shows "{name}"')
-
-    def _comes_to(self, name: str, *, on: bool) -> bool:
-        """Whether the replica shows the dial so; a busy machine may need a moment to see it."""
-        for _ in range(GLANCES):
-            if self.replica.is_on(name) is on:
-                return True
-            time.sleep(GLANCE_S)
-        return False
-
-    def _follow(self, turns: Iterable[str]) -> None:
-        """Let the dials that spoil what an operation leaves do so before anybody looks at it."""
-        for name in turns:
-            if name in self._following and not self._comes_to(name, on=True):
-                raise NotSo(f'the replica was told "{name}", and did not follow what was done')
 
     @contextmanager
     def _observing(
@@ -194,25 +171,14 @@ class Stage:
             observer.make_ready(look for step in steps for look in step.looks)
             self._ready = True
         try:
-            hands = _FollowedHands(self._target, observer, OPERATORS, self._ledger, "destroys")
-            hands.follow = partial(self._follow, turns)
+            hands = FollowedHands(self._target, observer, OPERATORS, self._ledger, "destroys")
+            following = [name for name in turns if name in self._following]
+            hands.follow = partial(followed, self.replica, following)
             yield observer, hands
         finally:
             observer.close()
             if clock.moved:
                 self.replica.move_clock(0)
-
-
-class _FollowedHands(Hands):
-    """Hands after which the replica may spoil what they left."""
-
-    follow: Callable[[], None]
-
-    def operate(self, *arguments: Any, **named: Any) -> Done:
-        try:
-            return super().operate(*arguments, **named)
-        finally:
-            self.follow()
 
 
 def _in_haste(scenario: Scenario) -> Scenario:

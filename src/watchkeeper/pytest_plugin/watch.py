@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from watchkeeper.looking.observe import Observer
 from watchkeeper.looking.probes import PROBES
 from watchkeeper.performing import Performance
 from watchkeeper.plan import Scenario, services_needed
+from watchkeeper.proving.following import FollowedHands, followed
 from watchkeeper.proving.replicas import Replica, start_replica
 from watchkeeper.pytest_plugin import bdd_internals
 from watchkeeper.pytest_plugin.linting import Seen
@@ -95,9 +97,17 @@ class Watch:
     def keep_ledger(self, ledger: Ledger) -> None:
         """From here on things may be changed, since what is done is recorded."""
         for slug, observer in self._observers.items():
-            self._hands[slug] = Hands(
-                observer.target, observer, OPERATORS, ledger, self.options.allow
-            )
+            hands = FollowedHands(observer.target, observer, OPERATORS, ledger, self.options.allow)
+            hands.follow = self._following(slug)
+            self._hands[slug] = hands
+
+    def _following(self, slug: str) -> Callable[[], None]:
+        """What lets the replica's dials spoil what was done; nothing where none is turned."""
+        replica, turned = self._replicas.get(slug), self.options.dials
+        if replica is None or not turned:
+            return lambda: None
+        following = [each.name for each in replica.dials() if each.follows and each.name in turned]
+        return partial(followed, replica, following)
 
     def observer_of(self, system: System) -> Observer:
         """The eyes of a system that this run has begun."""
