@@ -120,7 +120,7 @@ class Stage:
                 for scenario in (each for each in scenarios if not each.only_looks):
                     observer.forget()
                     if not clean:
-                        self.replica.reset()
+                        self._reset(turns)
                         observer.as_given()
                         self._turn(turns)
                     clean = False
@@ -137,7 +137,6 @@ class Stage:
         self.replica.close()
 
     def _turn(self, turns: Iterable[str]) -> None:
-        """Turn the dials; the replica refuses to turn one whose effect is there without it."""
         for name in turns:
             self.replica.turn(name)
         for name in turns:
