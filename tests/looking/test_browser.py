@@ -89,7 +89,15 @@ def own() -> Iterator[Eyes]:
 
 def browsers() -> list[psutil.Process]:
     """The browsers that this process has started, with all that belongs to them."""
-    return [each for each in psutil.Process().children(recursive=True) if _lives(each)]
+    return [each for each in psutil.Process().children(recursive=True) if _is_its(each)]
+
+
+def _is_its(process: psutil.Process) -> bool:
+    """Not the reader of logs, which is kept warm for whoever asks next."""
+    try:
+        return _lives(process) and not any("log_reader" in part for part in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -170,7 +170,7 @@ def test_a_look_waits_for_its_turn_outside_its_deadline() -> None:
     with site(slow) as url:
         replies = asking(quick(url, at_once=1), ten)
     assert [reply.status for reply in replies] == [200] * 10
-    assert max(reply.duration_s for reply in replies) < 0.2
+    assert max(reply.duration_s for reply in replies) < 0.4
 
 
 @pytest.mark.parametrize(

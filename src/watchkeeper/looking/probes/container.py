@@ -54,7 +54,7 @@ class Question(Lines):
         if self.number is not None and self.service is None:
             raise ValueError('"number" is one of a service\'s containers; name the "service"')
         if (self.unused is not None or self.volumes) and self.service is not None:
-            raise ValueError('images and volumes belong to no service; leave "service" out')
+            raise ValueError('an image or a volume belongs to no service; leave "service" out')
         return self
 
     @model_validator(mode="after")
