@@ -96,6 +96,7 @@ operations:
     touches: that order
   wakes it up: {effect: changes, http: {post: app /wake}}
   calls for help: {effect: changes, http: {post: app /help}}
+  tells everybody: {effect: changes, http: {post: app /told}, nothing rests on it: true}
   removes the new ones: {effect: destroys, http: {post: "app /remove/{before.highest order}"}}
   removes that one: {effect: changes, http: {post: "app /remove/{that.id}"}}
 environments:

@@ -594,3 +594,38 @@ def test_the_time_since_the_start_comes_with_what_was_done_until_then(tmp_path: 
         account = it.perform(text).accounts[-1]
     assert account.table[0] == ("since the start", "what was done and seen", "verdict")
     assert account.table[1][1:] == ("its stock is at least 1", "passed")
+
+
+def test_a_team_that_cannot_be_told_keeps_nobody_from_mending(tmp_path: Path) -> None:
+    """The message failed and makes the check red; what was to be done is done all the same."""
+    text = "When the operator tells everybody\nWhen the operator wakes it up\nThen its mood is calm"
+    with stage(tmp_path, told=(503, b"{}")) as it:
+        performance = it.perform(text, "changes")
+        assert it.shop.asked["POST /wake"] == 1
+    assert [account.finding.verdict for account in performance.accounts] == [
+        UNKNOWN,
+        PASSED,
+        PASSED,
+    ]
+    assert performance.verdict is UNKNOWN
+
+
+def test_what_could_only_not_be_shown_keeps_nobody_from_mending(tmp_path: Path) -> None:
+    """A report that can't be read is told, and what comes next does not rest on it."""
+    text = (
+        "When the operator calls for help\nThen the report lists its stock\n"
+        "When the operator wakes it up\nThen its mood is calm"
+    )
+    with stage(tmp_path, stock={}) as it:
+        performance = it.perform(text, "changes")
+        assert it.shop.asked["POST /wake"] == 1
+    assert performance.verdict is UNKNOWN
+
+
+def test_a_message_behind_a_closed_lock_ends_the_scenario(tmp_path: Path) -> None:
+    """Not allowed is not tried: what comes next is not allowed either."""
+    text = "When the operator tells everybody\nWhen the operator wakes it up\nThen its mood is calm"
+    with stage(tmp_path, allowed="looking") as it:
+        performance = it.perform(text, "changes")
+        assert it.shop.asked["POST /wake"] == 0
+    assert performance.verdict is NOT_RUN

@@ -8,7 +8,8 @@ Feature: Backups of the routing platform
       Look at the backup's cron job, its log, and the room on the disk; then make one by hand.
 
       Given the routing platform
-      Then its age of the latest <backup> is below 24 hours
+      Then its <backup>s are at least 1
+      And its age of the latest <backup> is below 24 hours
 
       Examples:
         | backup          |

@@ -23,7 +23,7 @@ Feature: Models of the routing platform
         | training samples of the new version   | at least 1                  |
         | training duration of the new version  | above 0 s                   |
         | version in its own metrics            | the same as its new version |
-        | age of the metrics of the new version | below 1 hour                |
+        | age of the metrics of the new version | between 0 and 1 hour        |
         | samples in its data set               | at least 1                  |
       And its model behind a prediction with the new version is the same as its new version
       When the operator activates the new version

@@ -6,7 +6,7 @@ Feature: Severe incidents of the routing platform
     @RML-SEV-1 @P0 @destroys
     Scenario: Production Down
       The timeline stands under the last sentence that speaks of time. Nothing of it helped: call
-      level 3, and say what was tried.
+      level 3, and say what was tried. The team could not be told: call it, the rest was done.
 
       Given the routing platform
       When the operator tells the team "SEV-1: production is down, investigating"
@@ -33,9 +33,9 @@ Feature: Severe incidents of the routing platform
       Who is affected stands in the report's table of endpoints. Not mended: go on as for SEV-1.
 
       Given the routing platform
-      And over the last 10 minutes the report lists its endpoints
       When the operator tells the team "SEV-2: predictions are broken, working on it"
       Then no more than 15 minutes have passed since the start
+      And over the last 10 minutes the report lists its endpoints
       When the operator tries in turn, until its trial prediction is answered:
         | operation                     | for at most |
         | restarts the back end         | 1 minute    |

@@ -70,6 +70,8 @@ from watchkeeper.wording import judged, subject_of, table_of, trend, value_of, w
 
 GOOD = (Verdict.PASSED, Verdict.DEGRADED)
 UNSEEN = (Verdict.UNKNOWN, Verdict.BLOCKED)
+TRIED = (Verdict.FAILED, Verdict.UNKNOWN, Verdict.BLOCKED)
+"""How what was tried can end badly; what was not run at all is another thing: a closed lock."""
 TRAIL = 50
 """Findings on the way to the last one that a report shows: enough for a training's progress."""
 
@@ -188,7 +190,8 @@ class Performance:
 
     def _stops(self, step: Step, account: Account) -> bool:
         """Readings go on after a bad one; what changes a system, or rests on it, does not."""
-        if account.finding.verdict in GOOD:
+        verdict = account.finding.verdict
+        if verdict in GOOD or (verdict in TRIED and _is_aside(step)):
             return False
         picks = isinstance(step.meaning, Pick)
         return step.precondition or picks or not self.scenario.only_looks
@@ -697,6 +700,13 @@ class _Trail:
 def _shown(account: Account) -> str:
     """ "free space: 0.2 GB"."""
     return "; ".join(f"{noun}: {found}" for noun, found in account.parameters)
+
+
+def _is_aside(step: Step) -> bool:
+    """Whether nothing that comes later rests on it: a message to the team, a mere show."""
+    if step.operation is not None:
+        return step.operation.options.nothing_rests_on_it
+    return isinstance(step.meaning, Report) and not step.precondition
 
 
 def _of_each(cell: Cell) -> bool:

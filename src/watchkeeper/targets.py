@@ -124,7 +124,8 @@ class OperationOptions(Model):
     `answer`: names for parts of what the system answered, as jq. `inverse`: the operation that
     undoes it. `touches`: of SQL, the list (or "that …") of which it changes exactly the rows, or
     nothing. `leaves`: what must hold when it is done, figure by figure ("up", "up within 2
-    minutes"). `about`: for people.
+    minutes"). `nothing rests on it`: the scenario goes on where it fails, as it must where a team
+    that can't be told is no reason to mend nothing. `about`: for people.
     """
 
     effect: Literal["changes", "destroys"]
@@ -132,6 +133,7 @@ class OperationOptions(Model):
     inverse: str | None = None
     touches: str | None = None
     leaves: dict[str, str] = Field(default_factory=dict)
+    nothing_rests_on_it: bool = False
     about: str | None = None
 
 

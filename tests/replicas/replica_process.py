@@ -177,3 +177,19 @@ def nothing_is_left(folder: Path) -> list[str]:
     while (found := left_behind(folder)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
+
+
+def dials_that_fail(replica: Replica) -> list[str]:
+    """What is wrong with which dial: each must measure off, then on, and off after a reset."""
+    wrong = []
+    for dial in replica.dials():
+        name = dial["name"]
+        if replica.is_on(name):
+            wrong.append(f"{name}: on before it was turned")
+        answer = replica.turn(name)
+        if answer.status_code != httpx.codes.OK or not replica.is_on(name):
+            wrong.append(f"{name}: not on, {answer.text}")
+        replica.reset()
+        if replica.is_on(name):
+            wrong.append(f"{name}: still on")
+    return wrong

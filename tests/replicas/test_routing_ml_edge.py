@@ -17,7 +17,7 @@ import httpx
 import pytest
 from cryptography import x509
 
-from tests.replicas.replica_process import HTTP, Replica, running
+from tests.replicas.replica_process import HTTP, Replica, dials_that_fail, running
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("edge_replica.py")), "--folder")
 
@@ -87,18 +87,7 @@ def wait_for(happens: Callable[[], bool], within_s: float = 5.0) -> None:
 
 def test_each_dial_is_seen_and_gone_after_a_reset(replica: Replica) -> None:
     """Turned on, each dial measures on, and after a reset off; none is on before."""
-    wrong = []
-    for dial in replica.dials():
-        name = dial["name"]
-        if replica.is_on(name):
-            wrong.append(f"{name}: on before it was turned")
-        answer = replica.turn(name)
-        if answer.status_code != httpx.codes.OK or not replica.is_on(name):
-            wrong.append(f"{name}: not on, {answer.text}")
-        replica.reset()
-        if replica.is_on(name):
-            wrong.append(f"{name}: still on")
-    assert wrong == []
+    assert dials_that_fail(replica) == []
 
 
 def test_each_dial_says_what_it_does(shared: Replica) -> None:

@@ -16,7 +16,12 @@ import psutil
 import pytest
 from docker.models.containers import Container
 
-from tests.replicas.replica_process import Replica, nothing_is_left, running
+from tests.replicas.replica_process import (
+    Replica,
+    dials_that_fail,
+    nothing_is_left,
+    running,
+)
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("engine_replica.py")), "--folder")
 OURS = {"label": "com.docker.compose.project=routing-ml"}
@@ -71,18 +76,7 @@ def wait_until(condition: Any, within_s: float = 10.0) -> None:
 
 def test_each_dial_is_seen_and_gone_after_a_reset(replica: Replica) -> None:
     """Turned on, each dial measures on, and after a reset off; none is on before."""
-    wrong = []
-    for dial in replica.dials():
-        name = dial["name"]
-        if replica.is_on(name):
-            wrong.append(f"{name}: on before it was turned")
-        answer = replica.turn(name)
-        if answer.status_code != httpx.codes.OK or not replica.is_on(name):
-            wrong.append(f"{name}: not on, {answer.text}")
-        replica.reset()
-        if replica.is_on(name):
-            wrong.append(f"{name}: still on")
-    assert wrong == []
+    assert dials_that_fail(replica) == []
 
 
 def test_each_dial_can_be_turned_back(replica: Replica) -> None:

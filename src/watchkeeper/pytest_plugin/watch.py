@@ -85,10 +85,11 @@ class Watch:
             raise ConfigurationError(
                 f"--dial turns a replica's dial, and the target is {self.options.target}"
             )
-        targets = {slug: self._target(system) for slug, system in systems.items()}
+        for system in systems.values():
+            self._require_target(system)
         if self.options.target == REPLICA:
             self._start_replicas(systems)
-            targets = {slug: self._on_replica(system) for slug, system in systems.items()}
+        targets = {slug: self._target(system) for slug, system in systems.items()}
         self._looking = LookingLoop()
         for slug, target in targets.items():
             self._open(slug, target)
@@ -168,7 +169,7 @@ class Watch:
                 for held in early_secrets(Target(system, environment, variables_of())):
                     self.redactor.add_secrets(held)
 
-    def _target(self, system: System) -> Target:
+    def _require_target(self, system: System) -> None:
         name = self.options.target
         if name not in system.environments:
             raise ConfigurationError(
@@ -176,7 +177,11 @@ class Watch:
                 f"{', '.join(system.environments)}",
                 hint=nearest(name, system.environments),
             )
-        return Target(system, system.environments[name], variables_of())
+
+    def _target(self, system: System) -> Target:
+        replica = self._replicas.get(system.slug)
+        variables = variables_of() if replica is None else replica.variables
+        return Target(system, system.environments[self.options.target], variables)
 
     def _start_replicas(self, slugs: Iterable[str]) -> None:
         """Side by side: each takes a second or two, which it spends waiting for its programs.
@@ -191,10 +196,6 @@ class Watch:
             begun = [starting.submit(start, slug) for slug in slugs]
         for each in begun:
             each.result()
-
-    def _on_replica(self, system: System) -> Target:
-        variables = self._replicas[system.slug].variables
-        return Target(system, system.environments[REPLICA], variables)
 
     def _open(self, slug: str, target: Target) -> None:
         assert self._looking is not None
