@@ -244,7 +244,7 @@ class Performance:
     def _over_time(self, tense: Tense | None, judge: Callable[[bool], Account]) -> Account:
         clock = self._observer.clock
         if tense is not None and tense.kind is Tenses.WITHIN:
-            trail = _Trail(self)
+            trail = _Trail(self._since_start, self._waiting)
             account = within(
                 tense.seconds,
                 lambda: trail.after(judge(True)),
@@ -677,16 +677,16 @@ _PERFORM: Mapping[type, Callable[[Performance, Step], list[Account]]] = {
 class _Trail:
     """What was found on the way to the last finding, as it changed."""
 
-    def __init__(self, performance: Performance) -> None:
-        self._performance = performance
+    def __init__(self, since_start: Callable[[], str], waiting: Callable[[str], None]) -> None:
+        self._since_start, self._waiting = since_start, waiting
         self._found: list[tuple[str, str]] = []
 
     def after(self, account: Account) -> Account:
         """Note what `account` found, and tell whoever waits."""
         found = _shown(account) or account.finding.sentence
         if not self._found or self._found[-1][1] != found:
-            self._found.append((self._performance._since_start(), found))
-        self._performance._waiting(account.finding.sentence)
+            self._found.append((self._since_start(), found))
+        self._waiting(account.finding.sentence)
         return account
 
     @property

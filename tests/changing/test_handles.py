@@ -11,7 +11,13 @@ from tests.stage import shop
 from watchkeeper.changing.handles import ChangingHandles
 from watchkeeper.changing.operators.files import Order
 from watchkeeper.clock import Clock
-from watchkeeper.errors import OperationRefused
+from watchkeeper.errors import (
+    CouldNotObserve,
+    OperationFailed,
+    OperationRefused,
+    OperationUnknown,
+)
+from watchkeeper.looking.handles import Handles
 from watchkeeper.looking.reach import Reach
 from watchkeeper.services import Service, Web
 from watchkeeper.targets import services_in
@@ -81,3 +87,47 @@ def test_a_file_that_is_put_is_no_service() -> None:
     """ "put" is a verb of web services and of files; only the folder is a service."""
     order = Order.model_validate({"put": "{made.aside} x", "in place of": "a.db", "in": "tree"})
     assert services_in(order) == ("tree",)
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "raised"),
+    [
+        ("POST", 503, OperationUnknown),
+        ("POST", 404, OperationFailed),
+        ("GET", 503, OperationFailed),
+    ],
+)
+def test_what_may_have_begun_is_unknown(
+    tmp_path: Path, verb: str, status: int, raised: type[Exception]
+) -> None:
+    """A 5xx to what changes leaves open whether it was done; one to a question changed nothing."""
+
+    async def asks(url: str) -> object:
+        reach = Reach({"app": web(url, None)}, Clock())
+        try:
+            handles = ChangingHandles(reach, 5)
+            return await asyncio.to_thread(handles.call, verb, "app /stock", None)
+        finally:
+            await reach.close()
+
+    with shop(tmp_path, stock=(status, b"{}")) as open_shop, pytest.raises(raised):
+        asyncio.run(asks(open_shop.url))
+
+
+def test_python_looks_at_a_web_service_by_get(tmp_path: Path) -> None:
+    """The JSON of a good answer; anything else is what could not be seen, by its status."""
+
+    async def asks(url: str) -> tuple[object, str]:
+        reach = Reach({"app": web(url, None)}, Clock())
+        try:
+            handles = Handles(reach)
+            seen = await asyncio.to_thread(handles.get, "app /stock")
+            with pytest.raises(CouldNotObserve) as unseen:
+                await asyncio.to_thread(handles.get, "app /mood")
+            return seen, unseen.value.kind
+        finally:
+            await reach.close()
+
+    with shop(tmp_path, stock={"count": 5}, mood=(401, b"{}")) as open_shop:
+        assert asyncio.run(asks(open_shop.url)) == ({"count": 5}, "401")
+        assert open_shop.asked == {"GET /stock": 1, "GET /mood": 1}
