@@ -72,16 +72,20 @@ def _wrong(path: Path) -> str:
 
 
 def features_without_weight(handles: Handles) -> list[dict[str, str]]:
-    """The features that the active version has a weight for, and its copy in default/ has not."""
+    """The features that the active version was trained on or has a weight for, and its copy in
+    default/ has no weight for.
+    """
     path = handles.folder("models") / "default" / "feature_weights.json"
     weights = _object(_json(path)).get("weights")
     if not isinstance(weights, Mapping):
         raise CouldNotObserve("missing", f"{path} has no weights")
     manifest = _object(_json(handles.folder("models") / "default" / "manifest.json"))
-    version = str(manifest.get("active_version"))
-    wanted = _object(
-        _object(_json(handles.folder("models") / version / "feature_weights.json")).get("weights")
-    )
+    trained = handles.folder("models") / str(manifest.get("active_version"))
+    features = _object(_json(trained / "training_request.json")).get("features")
+    if not isinstance(features, list):
+        raise CouldNotObserve("missing", f"{trained / 'training_request.json'} has no features")
+    own = _object(_object(_json(trained / "feature_weights.json")).get("weights"))
+    wanted = dict.fromkeys([*map(str, features), *own])
     return [
         {"feature": name}
         for name in wanted

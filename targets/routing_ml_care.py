@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import shutil
 import subprocess
+import tarfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sqlalchemy import create_engine, make_url, text
@@ -34,6 +37,8 @@ TOO_NEW = "unsupported version"
 """What pg_restore says of a sound dump that a later pg_dump has made."""
 TABLE = re.compile(r"^\d+; \d+ \d+ TABLE public (\S+) ", re.M)
 """A table in what `pg_restore --list` prints."""
+CHUNK = 1 << 20
+"""How much of an archive is read at once, bytes."""
 STAMP = "%Y-%m-%d %H:%M:%S,%f"
 LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) ")
 
@@ -262,6 +267,28 @@ def tables_in_backup(handles: Handles, programs: str) -> list[dict[str, str]]:
         told = done.stderr.strip()[:300]
         raise CouldNotObserve("version", f"a newer pg_restore is needed to judge it: {told}")
     return [{"table": name} for name in TABLE.findall(done.stdout)] if not done.returncode else []
+
+
+def files_in_backup(handles: Handles) -> list[dict[str, str]]:
+    """The files with something in them in the newest model backup, as "folder/name"; none where it
+    can't be read to its end.
+    """
+    found = sorted(
+        handles.folder("backups").glob("models_*.tar.gz"), key=lambda p: p.stat().st_mtime
+    )
+    if not found:
+        raise CouldNotObserve("missing", "there is no models_*.tar.gz among the backups")
+    try:
+        with gzip.open(found[-1]) as unpacked:
+            with tarfile.open(fileobj=unpacked, mode="r|") as archive:
+                held = [PurePosixPath(each.name) for each in archive if each.isfile() and each.size]
+            while unpacked.read(CHUNK):  # its check sum comes last
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile):
+        return []
+    except OSError as error:
+        raise CouldNotObserve("not permitted", f"{found[-1]}: {error.strerror}") from None
+    return [{"file": "/".join(path.parts[-2:])} for path in held]
 
 
 def recorded_counts(handles: Handles) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ Feature: Backups of the routing platform
         | model backup    |
 
     @RML-BAK-3 @P1 @weekly
-    Scenario: The latest database backup can be read and holds every table
+    Scenario: The latest backups can be read and hold every table and the active model
       Do not wait for the night: make a backup by hand, and look at this one's disk.
 
       Given the routing platform
@@ -39,6 +39,12 @@ Feature: Backups of the routing platform
         | predictions   |
         | training_runs |
         | users         |
+      And its contents of the latest model backup include:
+        | file                         |
+        | default/model.bin            |
+        | default/encoder.bin          |
+        | default/feature_weights.json |
+        | default/manifest.json        |
 
   Rule: A backup that nobody has restored is a hope
 

@@ -31,6 +31,7 @@ Feature: Incidents of the routing platform
       Given the routing platform
       Then its training status is not failed, or else for one of these causes:
         | cause                              | sign                                        | is         |
+        # 93%: a training fails before the disk is quite full, since its files need some of the rest.
         | the disk is full                   | use of the disk                             | above 93%  |
         | there is no training data          | number of rows to train on                  | below 1    |
         | the models' folder is not writable | access to the models' folder                | refused    |

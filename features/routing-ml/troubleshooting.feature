@@ -16,10 +16,12 @@ Feature: Troubleshooting the routing platform
 
     @RML-TRB-4 @P3
     Scenario: Cache not invalidating
-      Touch the manifest; a back end that does not notice it is restarted.
+      Touch the manifest; a back end that does not notice it is restarted. It looks at the manifest
+      when it is asked for a prediction, so it is asked for one first.
 
       Given the routing platform
-      Then its last model reload is later than its last change of the manifest
+      Then its trial prediction is answered
+      And within 3 seconds its last model reload is later than its last change of the manifest
       And the report lists its start of the back end
 
   Rule: Who opens the page can work with it
