@@ -45,7 +45,7 @@ Feature: Weekly maintenance of the routing platform
       Then within 30 seconds the state of each of its services is running
       And within 30 seconds the health of each of its services is healthy, where there is one
       And within 30 seconds its production is answering
-      And its start of the back end is later than before
+      And its earliest start of a service is later than before
 
   Rule: Known holes are closed within a month
 

@@ -61,6 +61,10 @@ class DrillClock(Clock):
     def watch(self, seconds: float) -> None:
         self._pass(seconds, WATCHED_SHARE)
 
+    def begin_again(self) -> None:
+        """Be as right as the clock of a replica that was reset: else it has no present at ours."""
+        self.offset = timedelta(0)
+
     def _pass(self, seconds: float, share: float) -> None:
         time.sleep(seconds * share)
         self.offset += timedelta(seconds=seconds * (1 - share))
@@ -112,7 +116,8 @@ class Stage:
         found: list[tuple[Scenario, tuple[Finding, ...]]] = []
         try:
             self._turn(turns)
-            with self._observing(turns, deadline_s) as (observer, hands):
+            clock = DrillClock(replica=self.replica)
+            with self._observing(turns, deadline_s, clock) as (observer, hands):
                 lookers = [each for each in scenarios if each.only_looks]
                 observer.ahead(look for each in lookers for look in each.looks_ahead)
                 found += [(each, _performed(each, observer, hands)) for each in lookers]
@@ -121,6 +126,7 @@ class Stage:
                     observer.forget()
                     if not clean:
                         self._reset(turns)
+                        clock.begin_again()
                         observer.as_given()
                         self._turn(turns)
                     clean = False
@@ -151,10 +157,9 @@ class Stage:
 
     @contextmanager
     def _observing(
-        self, turns: Sequence[str], deadline_s: float
+        self, turns: Sequence[str], deadline_s: float, clock: DrillClock
     ) -> Iterator[tuple[Observer, Hands]]:
         """Eyes and hands that know nothing of the fault before: no answer, session or refusal."""
-        clock = DrillClock(replica=self.replica)
         services = {name: _hurried(each, deadline_s) for name, each in self._services.items()}
         observer = Observer(
             self._target,
