@@ -7,6 +7,7 @@ tries in turn says what had to be done. The whole matrix of faults is `make dril
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
@@ -59,12 +60,21 @@ def scenario_of(stage: Stage, id_: str) -> Scenario:
     return found
 
 
-def carried_out(stage: Stage, id_: str, *dials: str) -> tuple[Verdict, str]:
-    """The chapter's verdict under the dials, and what the sentence that tries in turn says."""
+class Chapter(NamedTuple):
+    """How a chapter ended under some dials."""
+
+    verdict: Verdict
+    tried: str  # what the sentence that tries in turn says
+    why: list[str]  # what any sentence says that is not good
+
+
+def carried_out(stage: Stage, id_: str, *dials: str) -> Chapter:
     ((_, findings),) = stage.run(dials, [scenario_of(stage, id_)], LOOK_S)
     tried = [found.sentence for found in findings if found.step.startswith(TRIES)]
     assert len(tried) == 1, [found.sentence for found in findings]
-    return worst(each.verdict for each in findings), tried[0]
+    bad = [each for each in findings if each.verdict not in GOOD]
+    why = [f"{each.verdict}: {each.sentence}" for each in bad]
+    return Chapter(worst(each.verdict for each in findings), tried[0], why)
 
 
 @pytest.mark.parametrize(
@@ -82,30 +92,30 @@ def test_production_is_brought_back_by_the_mildest_means_that_helps(
     stage: Stage, dials: tuple[str, ...], done: tuple[str, ...], spared: tuple[str, ...]
 ) -> None:
     """A restart, else the stable release, else the backup: no more is done than is needed."""
-    verdict, told = carried_out(stage, "RML-SEV-1", *dials)
-    assert verdict in GOOD, told
+    verdict, told, why = carried_out(stage, "RML-SEV-1", *dials)
+    assert verdict in GOOD, why
     assert [each for each in done if each not in told] == [], told
     assert [each for each in spared if each in told] == [], told
 
 
 def test_production_that_nothing_brings_back_is_failed_and_all_was_tried(stage: Stage) -> None:
     """Red, and the sentence says everything that was done in vain."""
-    verdict, told = carried_out(stage, "RML-SEV-1", "back end does not come back")
+    verdict, told, _ = carried_out(stage, "RML-SEV-1", "back end does not come back")
     assert verdict is Verdict.FAILED
     assert RESTART in told
 
 
 def test_predictions_that_a_restart_mends_need_no_other_release(stage: Stage) -> None:
     """SEV-2: what hangs is restarted; the release stays."""
-    verdict, told = carried_out(stage, "RML-SEV-2", "back end hangs until it is restarted")
-    assert verdict in GOOD, told
+    verdict, told, why = carried_out(stage, "RML-SEV-2", "back end hangs until it is restarted")
+    assert verdict in GOOD, why
     assert RESTART in told
     assert RELEASE not in told
 
 
 def test_predictions_that_nothing_mends_are_failed(stage: Stage) -> None:
     """SEV-2: both means were tried, and the chapter says so."""
-    verdict, told = carried_out(stage, "RML-SEV-2", "predictions fail")
+    verdict, told, _ = carried_out(stage, "RML-SEV-2", "predictions fail")
     assert verdict is Verdict.FAILED
     assert RESTART in told
     assert RELEASE in told
