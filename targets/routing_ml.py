@@ -224,7 +224,10 @@ def _answered(handles: Handles, source: str, query: str) -> bool:
         if error.kind.startswith("4"):
             return False  # a panel whose query is wrong shows an error
         raise
-    return bool(_object(told.get("data")).get("result"))
+    result = _object(told.get("data")).get("result")
+    if told.get("status") != "success" or not isinstance(result, list):
+        raise CouldNotObserve("unexpected", "the answer to a panel's query is not of its kind")
+    return bool(result)
 
 
 # What is read -----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from watchkeeper.proving.following import FollowedHands, NotSo, comes_to, follow
 from watchkeeper.proving.replicas import Replica
 from watchkeeper.recording.ledger import Ledger
 from watchkeeper.recording.redaction import Redactor
-from watchkeeper.services import Database, Service, Web
+from watchkeeper.services import Database, Docker, Service, Web
 from watchkeeper.target_secrets import secrets_of
 from watchkeeper.targets import REPLICA, System, Target
 from watchkeeper.verdicts import Finding, Verdict
@@ -40,7 +40,10 @@ PAUSE_S = 10.0
 OPERATION_S = 3.0
 """When an operation is given up; those on a healthy replica take milliseconds."""
 
-HURRIED = ("python", "command", "sql")
+ENGINE_S = 10.0
+"""The same of a Docker Engine, and of a look at it: restarting all programs can take seconds."""
+
+HURRIED = {"python": OPERATION_S, "command": OPERATION_S, "sql": OPERATION_S, "container": ENGINE_S}
 """Operators whose operations a fault can make wait; the rest has a service's deadline."""
 
 CLOSING_S = 10.0
@@ -194,7 +197,9 @@ def _in_haste_step(step: Step) -> Step:
     operation = step.operation
     if operation is None or operation.operator not in HURRIED:
         return step
-    order = operation.order.model_copy(update={"deadline": f"{OPERATION_S:g} seconds"})
+    order = operation.order.model_copy(
+        update={"deadline": f"{HURRIED[operation.operator]:g} seconds"}
+    )
     return replace(step, operation=replace(operation, order=order))
 
 
@@ -202,6 +207,8 @@ def _hurried(service: Service, deadline_s: float) -> Service:
     """The service with a short deadline, where it is one that a fault can make wait."""
     if isinstance(service, Web | Database):
         return service.model_copy(update={"deadline": f"{deadline_s:g} seconds"})
+    if isinstance(service, Docker):
+        return service.model_copy(update={"deadline": f"{ENGINE_S:g} seconds"})
     return service
 
 
