@@ -147,6 +147,15 @@ def access_to_models(handles: Handles) -> str:
     return "granted" if mode & stat.S_IWUSR else "refused"
 
 
+def training_of(handles: Handles, version: str) -> str:
+    """How far the training of this version is: the status may be that of the one before still."""
+    told = _object(handles.get("api /api/trainer/status"))
+    if told.get("version_label") != version:
+        return "not begun"
+    status = str(told.get("status"))
+    return f"running at {told.get('progress')}%" if status == "running" else status
+
+
 def timeouts_in_training(handles: Handles) -> int:
     """1 where the last training says that the database did not answer in time, else 0."""
     told = str(_object(handles.get("api /api/trainer/status")).get("error") or "").lower()
