@@ -63,7 +63,7 @@ class EdgeReplica:
 
     def _lay_out(self) -> None:
         url = self.programs.all[BACKEND].url
-        self.edge.lay_out(self.switchboard.faults.now(), edge.Behind(url, "admin", "secret"))
+        self.edge.lay_out(self.switchboard.faults.now(), edge.Behind(url, url, "admin", "secret"))
 
     def end(self) -> None:
         self.dials.forget()
