@@ -71,7 +71,7 @@ class EngineReplica:
         home = self.folder / name
         script = [HERE / "engine_replica.py", "--program"]
         if name == faults.NAME:
-            script = [PLATFORM / "programs" / "docker.py", "--home"]
+            script = [PLATFORM / "programs" / "docker_engine.py", "--home"]
         command = (sys.executable, "-S", "-E", *map(str, script), str(home))
         return Program(name, command, home, self._ports.reserve(), home / f"{name}.pid")
 

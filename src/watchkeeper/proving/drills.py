@@ -126,11 +126,16 @@ class Drills:
     drills: tuple[Drill, ...]
     deadline_s: float = DEADLINE_S
 
-    def for_dials(self, dials: Collection[str]) -> Drills:
+    def for_dials(self, dials: Collection[str], *, all_there: bool = True) -> Drills:
         """These drills, and for each dial that none names one in which nothing may redden.
 
-        Raises ConfigurationError for a dial that the replica does not have.
+        Raises ConfigurationError for a dial that the replica does not have; without `all_there`
+        its drills are left away, for another kind of replica has it.
         """
+        if not all_there:
+            there = frozenset(dials)
+            kept = [each for each in self.drills if there.issuperset(each.turns)]
+            return replace(self, drills=tuple(kept)).for_dials(dials)
         for drill in self.drills:
             for name in (*drill.turns, *drill.compared_with):
                 if name not in dials:

@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel
 
 from watchkeeper import leftovers
 from watchkeeper.errors import ConfigurationError
@@ -23,9 +25,26 @@ from watchkeeper.yaml_file import nearest
 
 READY_S = 30.0
 """How long a replica may take to start; they aim at one second."""
+WORKS_S = 900.0
+"""How long it may take where it says what it is waiting for: an image that is built, say."""
 CONTROL_S = 30.0
 """How long a dial may take to be turned: some stop and start programs."""
 STOP_S = 10.0
+
+
+Kind = Literal["embedded", "containers"]
+EMBEDDED: Kind = "embedded"
+_KINDS: Mapping[Kind, tuple[str, ...]] = {EMBEDDED: (), "containers": ("--containers",)}
+_USAGE = 2
+
+
+class _Ready(BaseModel):
+    """What a replica prints when it is ready."""
+
+    control: str
+    env: dict[str, str]
+    leaves_out: dict[str, str] = {}
+    real_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,19 +62,19 @@ class Dial:
 
 
 class Replica:
-    """One running replica. `variables` is what its target file's `${env:…}` stand for."""
+    """One running replica. `variables` is what its target file's `${env:…}` stand for.
 
-    def __init__(
-        self,
-        process: subprocess.Popen[str],
-        folder: Path,
-        control: str,
-        variables: Mapping[str, str],
-    ) -> None:
+    `leaves_out`: the ids that can't be had on it, with the reason. `real_time`: its clock can't be
+    moved, since it has programs that know no other than this machine's.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path, ready: _Ready) -> None:
         self._process = process
         self._folder = folder
-        self._control = _Control(control)
-        self.variables = variables
+        self._control = _Control(ready.control)
+        self.variables = ready.env
+        self.leaves_out = ready.leaves_out
+        self.real_time = ready.real_time
 
     def dials(self) -> tuple[Dial, ...]:
         return tuple(
@@ -142,8 +161,13 @@ def has_replica(root: Path, slug: str) -> bool:
     return (root / "fixtures" / "replicas" / slug / "__main__.py").is_file()
 
 
-def start_replica(root: Path, slug: str) -> Replica:
-    """Start the replica of the system `slug`; raises ConfigurationError where it does not start."""
+def start_replica(
+    root: Path, slug: str, kind: Kind = EMBEDDED, tell: Callable[[str], object] = str
+) -> Replica:
+    """Start the replica of the system `slug`; raises ConfigurationError where it does not start.
+
+    `tell` hears what it waits for while it starts.
+    """
     program = root / "fixtures" / "replicas" / slug
     if not has_replica(root, slug):
         raise ConfigurationError(
@@ -154,7 +178,7 @@ def start_replica(root: Path, slug: str) -> Replica:
     errors = folder / "stderr"  # a file: a pipe that nobody reads would stop it when it is full
     with errors.open("wb") as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own program
-            [sys.executable, str(program), "--folder", str(folder / "state")],
+            [sys.executable, str(program), "--folder", str(folder / "state"), *_KINDS[kind]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -162,25 +186,41 @@ def start_replica(root: Path, slug: str) -> Replica:
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
         )
-    ready = ""
+    said = ""
     try:
-        ready = _first_line(process, READY_S)
-        said = json.loads(ready)
-        return Replica(process, folder, said["control"], said["env"])
+        said = _ready(process, tell)
+        return Replica(process, folder, _Ready.model_validate_json(said))
     except BaseException as error:  # also Ctrl-C while it starts: nothing stays behind
         process.kill()
         process.communicate()
-        complaint = (errors.read_text("utf-8", "replace") or ready).strip().splitlines()[-1:]
+        complaint = (errors.read_text("utf-8", "replace") or said).strip().splitlines()[-1:]
+        if process.returncode == _USAGE:  # argparse's: it knows no such kind
+            complaint = [f"it can't be had as {kind}"]
         shutil.rmtree(folder, ignore_errors=True)
-        if not isinstance(error, ValueError | KeyError | TypeError):
+        if not isinstance(error, ValueError):
             raise
         raise ConfigurationError(
             f"the replica of {slug} did not start: {' '.join(complaint) or 'it said nothing'}"
         ) from None
 
 
-def _first_line(process: subprocess.Popen[str], deadline_s: float) -> str:
-    """The first line the replica prints; "" where none comes in time."""
+def _ready(process: subprocess.Popen[str], tell: Callable[[str], object]) -> str:
+    """The line that says that the replica is ready; "" where none comes in time."""
+    deadline_s = READY_S
+    while True:
+        line = _next_line(process, deadline_s)
+        try:
+            waits_for = json.loads(line).get("waiting")
+        except (ValueError, AttributeError):
+            return line
+        if waits_for is None:
+            return line
+        tell(str(waits_for))
+        deadline_s = WORKS_S
+
+
+def _next_line(process: subprocess.Popen[str], deadline_s: float) -> str:
+    """The next line the replica prints; "" where none comes in time."""
     lines: queue.Queue[str] = queue.Queue()
     assert process.stdout is not None
     reader = threading.Thread(

@@ -69,6 +69,9 @@ class DrillClock(Clock):
         self.offset = timedelta(0)
 
     def _pass(self, seconds: float, share: float) -> None:
+        if self.replica is not None and self.replica.real_time:
+            time.sleep(seconds)
+            return
         time.sleep(seconds * share)
         self.offset += timedelta(seconds=seconds * (1 - share))
         self.moved = True
@@ -120,6 +123,8 @@ class Stage:
         try:
             self._turn(turns)
             clock = DrillClock(replica=self.replica)
+        if self.replica.real_time:
+            clock.longest_pause_s = Clock().longest_pause_s
             with self._observing(turns, deadline_s, clock) as (observer, hands):
                 lookers = [each for each in scenarios if each.only_looks]
                 observer.ahead(look for each in lookers for look in each.looks_ahead)

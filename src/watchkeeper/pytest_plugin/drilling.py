@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from watchkeeper.proving.checks import Check
 from watchkeeper.proving.drilling import Drilling
 from watchkeeper.proving.drills import Drill, Drills, drills_path, load_drills
 from watchkeeper.proving.proof import About, about, proof_of, record
-from watchkeeper.proving.replicas import start_replica
+from watchkeeper.proving.replicas import EMBEDDED, start_replica
 from watchkeeper.proving.stage import Stage
 from watchkeeper.pytest_plugin import bdd_internals
 from watchkeeper.pytest_plugin.account import run_folder
 from watchkeeper.pytest_plugin.collecting import PLAN
 from watchkeeper.pytest_plugin.linting import ID, names_of
 from watchkeeper.pytest_plugin.state import is_worker
+from watchkeeper.pytest_plugin.waiting import tell_terminal
 from watchkeeper.pytest_plugin.watch import WATCH, Watch
 from watchkeeper.pytest_plugin.workers import CANARY, FOLDER, RUN_FOLDER, Shared
 from watchkeeper.recording import unended
@@ -53,6 +55,10 @@ def install_drills(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--drill breaks what it looks at, and --target {options.target} is no replica"
         )
+    if options.replicas != EMBEDDED and (
+        is_worker(config) or getattr(config.option, "numprocesses", None)
+    ):
+        raise pytest.UsageError(f"one replica in {options.replicas} at a time: run without -n")
     if options.plan:
         raise pytest.UsageError("--drill turns faults and --plan touches nothing: choose one")
     config.pluginmanager.register(_Drilled(config), "watchkeeper_drills")
@@ -154,9 +160,15 @@ class _Drilled:
         path = drills_path(watch.root, system.slug)
         drills = load_drills(path, system.name, frozenset(known_checks(folder)))
         drills.check_owners(scenarios)
-        replica = start_replica(watch.root, system.slug)
+        kind = watch.options.replicas
+        tell = partial(tell_terminal, self._config)
+        replica = start_replica(watch.root, system.slug, kind, tell)
         try:
-            drills = drills.for_dials([dial.name for dial in replica.dials()])
+            scenarios = [each for each in scenarios if not set(each.ids) & set(replica.leaves_out)]
+            for check, reason in replica.leaves_out.items():
+                tell(f"left out: {check}: {reason}")
+            dials = [dial.name for dial in replica.dials()]
+            drills = drills.for_dials(dials, all_there=kind == EMBEDDED)
             stage = Stage(system, scenarios, replica, self._ledger_of(watch), watch.redactor)
         except BaseException:
             replica.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import pytest
 
+from watchkeeper.proving.replicas import EMBEDDED, Kind
 from watchkeeper.targets import PERMISSIONS, REPLICA, Permission
 
 KEY_VARIABLE = "WATCHKEEPER_ATTEST_KEY"
@@ -30,6 +31,7 @@ class Options:
     report: str
     reports: Path
     digest: str
+    replicas: Kind = EMBEDDED
     drill: bool = False
     require_proof: bool = False
     attest: Path | None = None
@@ -49,6 +51,7 @@ class Options:
             report=given.wk_report,
             reports=config.rootpath / given.wk_reports,
             digest=given.wk_digest,
+            replicas=given.wk_replicas,
             drill=given.wk_drill,
             require_proof=given.wk_require_proof,
             attest=_path(config, given.wk_attest),
@@ -75,6 +78,14 @@ def add_options(parser: pytest.Parser) -> None:
         default=REPLICA,
         metavar="NAME",
         help="the environment to look at, as targets/<system>.yml names it (default: replica)",
+    )
+    group.addoption(
+        "--replicas",
+        dest="wk_replicas",
+        choices=get_args(Kind),
+        default=EMBEDDED,
+        help="what the replicas are made of: programs of this machine (default), or containers on "
+        "a Docker Engine, with the real proxy, database and Prometheus",
     )
     group.addoption(
         "--allow",

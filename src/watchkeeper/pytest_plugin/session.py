@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from watchkeeper.pytest_plugin.state import (
     WRITER,
     is_worker,
 )
+from watchkeeper.pytest_plugin.waiting import tell_terminal
 from watchkeeper.pytest_plugin.watch import WATCH, Watch
 from watchkeeper.pytest_plugin.workers import (
     CANARY,
@@ -77,7 +79,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     _interrupt_on_sigterm(config)
     try:
         if watch.options.plan:
-            _print_plan(watch, selected)
+            _print_plan(config, watch, selected)
             session.items.clear()
             config.stash[PLANNED] = True
         else:
@@ -104,10 +106,12 @@ def project_taken_for_reports(config: pytest.Config) -> str:
     return f"pytest took {reports} for the project\n    write --reports={reports}"
 
 
-def _print_plan(watch: Watch, selected: Sequence[tuple[str, Scenario]]) -> None:
+def _print_plan(
+    config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Scenario]]
+) -> None:
     scenarios = [scenario for _, scenario in selected]
     if needs_reading(scenarios, watch.options):
-        watch.begin(selected)
+        watch.begin(selected, partial(tell_terminal, config))
     text, digest = reviewed(scenarios, watch)
     print(f"{text}\ndigest: {digest}")
 
@@ -134,7 +138,7 @@ def _begin(config: pytest.Config, watch: Watch, selected: Sequence[tuple[str, Sc
     scenarios = [scenario for _, scenario in selected]
     if not needs_reading(scenarios, watch.options) or not watch.options.digest:
         refuse_unreviewed(scenarios, watch)  # before anything is looked at
-    watch.begin(selected)
+    watch.begin(selected, partial(tell_terminal, config))
     if needs_reading(scenarios, watch.options):
         refuse_unreviewed(scenarios, watch)
     folder, ledger = _recording(config, watch, selected)

@@ -22,15 +22,19 @@ class Waiting:
         self._last = time.monotonic()
 
     def __call__(self, told: str) -> None:
-        if time.monotonic() - self._last < EVERY_S or is_worker(self._config):
+        if time.monotonic() - self._last < EVERY_S:
             return
         self._last = time.monotonic()
-        plugins = self._config.pluginmanager
-        reporter = plugins.get_plugin("terminalreporter")
-        capture = plugins.get_plugin("capturemanager")
-        if reporter is None or capture is None:
-            return
-        text = self._config.stash[WATCH].redactor.text(clean(told))
-        with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(f"  waiting: {text}")
+        tell_terminal(self._config, f"  waiting: {told}")
+
+
+def tell_terminal(config: pytest.Config, told: str) -> None:
+    """One line for whoever looks on, whatever pytest captures; none from a worker."""
+    plugins = config.pluginmanager
+    reporter = plugins.get_plugin("terminalreporter")
+    capture = plugins.get_plugin("capturemanager")
+    if reporter is None or capture is None or is_worker(config):
+        return
+    with capture.global_and_fixture_disabled():
+        reporter.ensure_newline()
+        reporter.write_line(config.stash[WATCH].redactor.text(clean(told)))

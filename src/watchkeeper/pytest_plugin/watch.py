@@ -21,7 +21,7 @@ from watchkeeper.looking.probes import PROBES
 from watchkeeper.performing import Performance
 from watchkeeper.plan import Scenario, services_needed
 from watchkeeper.proving.following import FollowedHands, followed
-from watchkeeper.proving.replicas import Replica, start_replica
+from watchkeeper.proving.replicas import EMBEDDED, Replica, start_replica
 from watchkeeper.pytest_plugin import bdd_internals
 from watchkeeper.pytest_plugin.linting import Seen
 from watchkeeper.pytest_plugin.options import Options
@@ -72,15 +72,22 @@ class Watch:
         DICTIONARY.load(self.systems.values())
         bdd_internals.install()
 
-    def begin(self, selected: Sequence[tuple[str, Scenario]]) -> None:
+    def begin(
+        self, selected: Sequence[tuple[str, Scenario]], tell: Callable[[str], object] = str
+    ) -> None:
         """Start the replicas and connections that `selected` need; raises ConfigurationError.
 
-        Nothing is looked at before every target, variable and dial was found.
+        Nothing is looked at before every target, variable and dial was found. `tell` hears what a
+        replica waits for.
         """
         self._order = {node: place for place, (node, _) in enumerate(selected)}
         self._scenarios = [scenario for _, scenario in selected]
         systems = {scenario.system.slug: scenario.system for scenario in self._scenarios}
         self.taken = clean_up()
+        if self.options.target != REPLICA and self.options.replicas != EMBEDDED:
+            raise ConfigurationError(
+                f"--replicas is about replicas, and the target is {self.options.target}"
+            )
         if self.options.target != REPLICA and self.options.dials:
             raise ConfigurationError(
                 f"--dial turns a replica's dial, and the target is {self.options.target}"
@@ -88,7 +95,7 @@ class Watch:
         for system in systems.values():
             self._require_target(system)
         if self.options.target == REPLICA:
-            self._start_replicas(systems)
+            self._start_replicas(systems, tell)
         targets = {slug: self._target(system) for slug, system in systems.items()}
         self._looking = LookingLoop()
         for slug, target in targets.items():
@@ -118,7 +125,9 @@ class Watch:
         """Why the scenario does not apply at this target; "" where it does."""
         scenario = self._scenarios[self._order[node]]
         target = self._observers[scenario.system.slug].target
-        leaves_out = target.environment.options.leaves_out
+        leaves_out = dict(target.environment.options.leaves_out)
+        if scenario.system.slug in self._replicas:
+            leaves_out |= self._replicas[scenario.system.slug].leaves_out
         return next((leaves_out[each] for each in scenario.ids if each in leaves_out), "")
 
     def perform(
@@ -183,14 +192,14 @@ class Watch:
         variables = variables_of() if replica is None else replica.variables
         return Target(system, system.environments[self.options.target], variables)
 
-    def _start_replicas(self, slugs: Iterable[str]) -> None:
+    def _start_replicas(self, slugs: Iterable[str], tell: Callable[[str], object]) -> None:
         """Side by side: each takes a second or two, which it spends waiting for its programs.
 
         Each is known as soon as it runs, so that `end` takes it away whatever becomes of the rest.
         """
 
         def start(slug: str) -> None:
-            self._replicas[slug] = start_replica(self.root, slug)
+            self._replicas[slug] = start_replica(self.root, slug, self.options.replicas, tell)
 
         with ThreadPoolExecutor(thread_name_prefix="replica") as starting:
             begun = [starting.submit(start, slug) for slug in slugs]
