@@ -155,6 +155,33 @@ def test_restart_stop_start(client: docker.DockerClient, engine: Found) -> None:
     assert look(engine, service="backend")["state"] == "running"
 
 
+def test_a_restart_is_followed(client: docker.DockerClient, engine: Found) -> None:
+    """It is over when the health check has spoken, not when the process runs."""
+    slow = {"test": ["CMD", "sleep", "1"], "interval": 1_000_000_000, "retries": 1}
+    up(client, engine, "backend", healthcheck=slow)
+    do(engine, restart="backend")
+    assert look(engine, service="backend")["health"] == "healthy"
+    ill = {"test": ["CMD", "false"], "interval": 1_000_000_000, "retries": 1}
+    up(client, engine, "other", healthcheck=ill)
+    do(engine, restart="other")
+    assert look(engine, service="other")["health"] == "unhealthy"
+
+
+def test_what_restarts_again_and_again_is_scaled_away(
+    client: docker.DockerClient, engine: Found
+) -> None:
+    """The Engine refuses to remove it before it is stopped."""
+    up(client, engine, "ui")
+    policy = {"Name": "unless-stopped"}
+    dying = up(client, engine, "ui", 2, command=["false"], restart_policy=policy)
+    until = time.monotonic() + 30
+    while dying.status != "restarting":
+        assert time.monotonic() < until
+        time.sleep(0.1)
+        dying.reload()
+    assert do(engine, scale="ui", to=1).value == {"created": [], "removed": [dying.name]}
+
+
 def test_scale(client: docker.DockerClient, engine: Found) -> None:
     """Two more as compose makes them: reachable by the service's name, healthy, and gone again."""
     up(client, engine, "ui")

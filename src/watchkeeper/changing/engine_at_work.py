@@ -32,8 +32,13 @@ Removable = Literal["dangling images", "unused images", "unused volumes"]
 STOP_S = 10
 """Seconds a container has to end by itself before the Engine kills it; compose's own default."""
 
+FOLLOWS_S = 30.0
+"""How long a container that was started is followed until its health check has spoken; half of the
+order's deadline where that is less."""
+
 _NOTED_S = 2.0  # seconds between the end of a program's output and its exit code
 _POLL_S = 0.02
+_HEALTH_POLL_S = 0.1
 _NOT_MEANT = ("no such container", "no such project", "several")
 _SERVER_ERROR = 500
 _PER_CPU = 1_000_000_000  # NanoCpus
@@ -52,7 +57,7 @@ def at_work(service: Docker, project: str, deadline_s: float) -> Iterator[AtWork
     work: AtWork | None = None
     try:
         with Engine(service, deadline_s, changes=True) as engine:
-            work = AtWork(engine, project)
+            work = AtWork(engine, project, min(FOLLOWS_S, deadline_s / 2))
             yield work
     except CouldNotObserve as error:
         if work is not None and work.touched:
@@ -66,9 +71,10 @@ def at_work(service: Docker, project: str, deadline_s: float) -> Iterator[AtWork
 class AtWork:
     """`touched`: what was done so far. `notes`: what people should know."""
 
-    def __init__(self, engine: Engine, project: str) -> None:
+    def __init__(self, engine: Engine, project: str, follows_s: float) -> None:
         self._engine = engine
         self._project = project
+        self._follows_s = follows_s
         self.touched: list[str] = []
         self.notes: list[str] = []
 
@@ -82,6 +88,7 @@ class AtWork:
                 f"restart {each.called}", partial(self._engine.restart, each.id, timeout=STOP_S)
             )
             self._require(each, runs=True)
+        self._follow(meant)
         return [each.called for each in meant]
 
     def start(self, service: str | None) -> list[str]:
@@ -89,7 +96,21 @@ class AtWork:
         meant = in_order(containers_of(self._engine, self._project, service))
         for each in meant:
             self._started(each)
+        self._follow(meant)
         return [each.called for each in meant]
+
+    def _follow(self, started: Iterable[Container]) -> None:
+        """Until their health checks say how they are; whether that is well is for who looks.
+
+        The Engine calls a container started when its process runs, long before it answers.
+        """
+        until = time.monotonic() + self._follows_s
+        for each in started:
+            while (now := inspected(self._engine, each.id)).runs and now.health == "starting":
+                if time.monotonic() > until:
+                    self.notes.append(f"{now.called} is still starting")
+                    break
+                time.sleep(_HEALTH_POLL_S)
 
     def stop(self, service: str | None) -> list[str]:
         """The containers that do not run any more, those that others depend on last."""
@@ -139,7 +160,7 @@ class AtWork:
         return created, removed
 
     def _taken_away(self, container: Container) -> str:
-        if container.runs:
+        if container.runs or container.state.status == "restarting":
             self._stopped(container)
         self._change(
             f"remove {container.called}", lambda: self._engine.remove_container(container.id)
