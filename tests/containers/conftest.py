@@ -15,10 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Found]:
-    """One that runs on this machine, else our own, which ends with the tests."""
+    """One that runs on this machine, else our own, which ends with whoever started it."""
     own = OwnEngine(ROOT)
     found = own.find()
     base(found)
     yield found
-    if found.own:
+    if found.started:
         own.stop()

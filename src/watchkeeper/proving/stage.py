@@ -123,8 +123,8 @@ class Stage:
         try:
             self._turn(turns)
             clock = DrillClock(replica=self.replica)
-        if self.replica.real_time:
-            clock.longest_pause_s = Clock().longest_pause_s
+            if self.replica.real_time:
+                clock.longest_pause_s = Clock().longest_pause_s
             with self._observing(turns, deadline_s, clock) as (observer, hands):
                 lookers = [each for each in scenarios if each.only_looks]
                 observer.ahead(look for each in lookers for look in each.looks_ahead)
