@@ -194,11 +194,14 @@ def start_replica(
         process.kill()
         process.communicate()
         complaint = (errors.read_text("utf-8", "replace") or said).strip().splitlines()[-1:]
-        if process.returncode == _USAGE:  # argparse's: it knows no such kind
-            complaint = [f"it can't be had as {kind}"]
         shutil.rmtree(folder, ignore_errors=True)
         if not isinstance(error, ValueError):
             raise
+        if kind != EMBEDDED and process.returncode == _USAGE:  # argparse's: it knows no such kind
+            raise ConfigurationError(
+                f"there is no replica of {slug} in {kind}",
+                hint="leave --replicas away, or select a system that has one",
+            ) from None
         raise ConfigurationError(
             f"the replica of {slug} did not start: {' '.join(complaint) or 'it said nothing'}"
         ) from None
