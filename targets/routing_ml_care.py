@@ -208,7 +208,7 @@ def last_line(handles: Handles, name: str) -> datetime:
     """When the last line of a log was written, by its own time, which is UTC."""
     path = handles.folder("logs") / name
     for line in reversed(path.read_text("utf-8", "replace").splitlines()):
-        if match := LINE.match(line):
+        if match := LINE.match(line.lstrip("\0")):  # of one that writes on at its old place
             return datetime.strptime(match[1], STAMP).replace(tzinfo=UTC)
     raise CouldNotObserve("no rows", f"{path} has no line with a time")
 
@@ -227,15 +227,36 @@ def today(handles: Handles) -> str:
 
 
 def rotation_policy(handles: Handles, file: str) -> list[dict[str, str]]:
-    """The directives of logrotate's policy for the platform."""
+    """The directives that logrotate's policy has for the platform's logs."""
     try:
         lines = handles.path(file).read_text("utf-8").splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:
         raise CouldNotObserve("not permitted", f"{file}: {error.strerror}") from None
-    words = (" ".join(line.split("#")[0].split()) for line in lines)
-    return [{"directive": word} for word in words if word and not word.endswith(("{", "}"))]
+    kept = (" ".join(line.split("#")[0].split()) for line in lines)
+    return [{"directive": each} for each in _directives(kept, handles.folder("logs").name)]
+
+
+def _directives(lines: Iterator[str], folder: str) -> Iterator[str]:
+    """Those of blocks for the logs in `folder`; what stands outside of blocks rotates nothing."""
+    patterns: list[str] = []
+    inside = wanted = False
+    for line in lines:
+        if line.endswith("{"):
+            patterns += line.removesuffix("{").split()
+            inside, wanted = True, any(_is_for_logs(each, folder) for each in patterns)
+        elif line.endswith("}"):
+            patterns, inside, wanted = [], False, False
+        elif inside and wanted and line:
+            yield line
+        elif not inside:
+            patterns += line.split()
+
+
+def _is_for_logs(pattern: str, folder: str) -> bool:
+    path = PurePosixPath(pattern.strip("\"'"))
+    return path.parent.name == folder and path.suffix == ".log"
 
 
 # Backups ----------------------------------------------------------------------------------------
