@@ -40,7 +40,7 @@ PAUSE_S = 10.0
 OPERATION_S = 3.0
 """When an operation is given up; those on a healthy replica take milliseconds."""
 
-ENGINE_S = 10.0
+ENGINE_S = 15.0
 """The same of a Docker Engine, and of a look at it: restarting all programs can take seconds."""
 
 HURRIED = {"python": OPERATION_S, "command": OPERATION_S, "sql": OPERATION_S, "container": ENGINE_S}
