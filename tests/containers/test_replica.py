@@ -76,7 +76,7 @@ def test_the_drills_pass_in_containers(client: docker.DockerClient, tmp_path: Pa
     assert {each["fault"] for each in drills} == set(FAULTS)
     red = {each["fault"] for each in drills if each["reddened"]}
     assert red == set(FAULTS) - {NO_FAULT}
-    assert left(client) == []
+    await_nothing_left(client)
 
 
 def test_a_killed_replica_leaves_nothing(client: docker.DockerClient, tmp_path: Path) -> None:
@@ -93,6 +93,10 @@ def test_a_killed_replica_leaves_nothing(client: docker.DockerClient, tmp_path: 
     finally:
         first.kill()
         first.communicate()
+    await_nothing_left(client)
+
+
+def await_nothing_left(client: docker.DockerClient) -> None:
     until = time.monotonic() + REAPED_WITHIN_S
     while left(client):
         assert time.monotonic() < until, left(client)

@@ -30,6 +30,8 @@ WORKS_S = 900.0
 CONTROL_S = 30.0
 """How long a dial may take to be turned: some stop and start programs."""
 STOP_S = 10.0
+REMOVED_S = 60.0
+"""How long the end may take of a replica in containers, which are removed one by one."""
 
 
 Kind = Literal["embedded", "containers"]
@@ -118,7 +120,7 @@ class Replica:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            self._process.wait(STOP_S)
+            self._process.wait(REMOVED_S if self.real_time else STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
