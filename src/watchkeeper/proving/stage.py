@@ -95,9 +95,11 @@ class Stage:
     ) -> None:
         if any(scenario.system.slug != system.slug for scenario in scenarios):
             raise ConfigurationError("a replica is the stage of one system")
+        # A real-time replica's faults do not hang, and its machine may be busy.
+        hurried = scenarios if replica.real_time else map(_in_haste, scenarios)
         # Those that change come last: what they leave behind must not meet those that look.
         self.scenarios = tuple(
-            sorted(map(_in_haste, scenarios), key=lambda scenario: not scenario.only_looks)
+            sorted(hurried, key=lambda scenario: not scenario.only_looks)
         )
         self.replica = replica
         self._ledger = ledger
@@ -169,7 +171,7 @@ class Stage:
     ) -> Iterator[tuple[Observer, Hands]]:
         """Eyes and hands that know nothing of the fault before: no answer, session or refusal."""
         services = self._services
-        if not self.replica.real_time:  # whose faults do not hang, and whose machine may be busy
+        if not self.replica.real_time:
             services = {name: _hurried(each, deadline_s) for name, each in services.items()}
         observer = Observer(
             self._target,
