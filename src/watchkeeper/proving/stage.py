@@ -98,9 +98,7 @@ class Stage:
         # A real-time replica's faults do not hang, and its machine may be busy.
         hurried = scenarios if replica.real_time else map(_in_haste, scenarios)
         # Those that change come last: what they leave behind must not meet those that look.
-        self.scenarios = tuple(
-            sorted(hurried, key=lambda scenario: not scenario.only_looks)
-        )
+        self.scenarios = tuple(sorted(hurried, key=lambda scenario: not scenario.only_looks))
         self.replica = replica
         self._ledger = ledger
         self._target = Target(system, system.environments[REPLICA], replica.variables)
