@@ -3,6 +3,8 @@
 .PHONY: help setup daily test lint browser drill bench lock vocabulary clean
 
 PYTEST := .venv/bin/python -m pytest
+# The tests start pytest some hundred times: what was compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
 REPORTS ?= reports
 # A file's tests stay together, for they share what they started; the large files are not put last.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder

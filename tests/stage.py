@@ -34,7 +34,7 @@ system: shop
 called: the shop
 services:
   app: {url: "${env:URL}", at once: 4, deadline: 1 second}
-  store: {database: "sqlite:///${env:DB}", deadline: 2 seconds}
+  store: {database: "sqlite:///${env:DB}", deadline: 1 second}
 figures:
   app connection: {http: {get: app /health}, counts as: {200: up, refused: down, 503: down}}
   stock: {http: {get: app /stock}, pick: .count}
@@ -104,6 +104,8 @@ environments:
   careful: {allows: looking}
 """
 
+PATIENCE = "1 second"
+DEADLINE = f"deadline: {PATIENCE}"
 GOODS = [{"id": 1, "name": "tea", "price": 3}, {"id": 2, "name": "milk", "price": None}]
 
 
@@ -205,10 +207,11 @@ def stage(
     allowed: Permission = "destroys",
     environment: str = "replica",
     clock: Clock | None = None,
+    patience: str = PATIENCE,
     **answers: object,
 ) -> Iterator[Stage]:
     with shop(folder, **answers) as open_shop:
-        system = system_in(folder)
+        system = system_in(folder, patience)
         variables = {"URL": open_shop.url, "DB": str(open_shop.database)}
         target = Target(system, system.environments[environment], variables)
         looking = LookingLoop()
@@ -225,9 +228,9 @@ def stage(
             ledger.close()
 
 
-def system_in(folder: Path) -> System:
+def system_in(folder: Path, patience: str = PATIENCE) -> System:
     path = folder / "shop.yml"
-    path.write_text(FIGURES)
+    path.write_text(FIGURES.replace(DEADLINE, f"deadline: {patience}"))
     system = load_system(path, KINDS)
     DICTIONARY.load([system])
     return system
