@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -45,8 +46,9 @@ def end_all_of(folder: Path) -> tuple[int, ...]:
     """Kill what was started for `folder`, wait until it is gone, and remove the folder."""
     killed = []
     for process in _started_for(folder):
-        process.kill()
-        killed.append(process)
+        with suppress(psutil.NoSuchProcess):  # it has ended by itself
+            process.kill()
+            killed.append(process)
     psutil.wait_procs(killed, GONE_S)
     shutil.rmtree(folder, ignore_errors=True)
     return tuple(process.pid for process in killed)

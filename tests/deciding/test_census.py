@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watchkeeper.deciding.census import Entry, expected, missing, partial, profile_of, take
@@ -65,6 +65,7 @@ def test_a_profile_of_one_system_that_lacks_a_check_says_which() -> None:
     assert take(SUITE, ["b"], "daily and alert").partial == ""
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # of a busy machine
 @given(st.sets(st.text()), st.sets(st.text()))
 def test_missing_is_what_is_expected_less_what_is_recorded(one: set[str], other: set[str]) -> None:
     """Nothing recorded is missing, nothing else is left out."""

@@ -7,6 +7,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def _lives(process: psutil.Process) -> bool:
 
 def _nothing_stays(before: Container[int] = ()) -> None:
     """No process of a browser, and no folder of one, is left."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30  # on a machine that has other work
 
     def left() -> list[psutil.Process]:
         return [each for each in browsers() if each.pid not in before]
@@ -615,8 +616,9 @@ def test_a_browser_that_was_killed(own: Eyes) -> None:
     with site({"/": GOOD}) as app:
         assert own.look(app).word == "rendered"
         for process in browsers():
-            if "chrom" in process.name():
-                process.kill()
+            with suppress(psutil.NoSuchProcess):  # it ended with its parent
+                if "chrom" in process.name():
+                    process.kill()
         time.sleep(0.5)
         assert own.look(app).word == "rendered"
 

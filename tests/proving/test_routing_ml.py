@@ -106,9 +106,11 @@ def test_production_that_nothing_brings_back_is_failed_and_all_was_tried(stage: 
 
 
 def test_predictions_that_a_restart_mends_need_no_other_release(stage: Stage) -> None:
-    """SEV-2: what hangs is restarted; the release stays."""
+    """SEV-2: what hangs is restarted; the release stays. Only who was affected nobody can say:
+    what hangs can't be measured."""
     verdict, told, why = carried_out(stage, "RML-SEV-2", "back end hangs until it is restarted")
-    assert verdict in GOOD, why
+    assert verdict in (*GOOD, Verdict.UNKNOWN), why
+    assert [each for each in why if "endpoints" not in each] == []
     assert RESTART in told
     assert RELEASE not in told
 
