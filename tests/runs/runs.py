@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +174,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=before,  # noqa: PLW1509 - the child sets a limit of its own
+            preexec_fn=partial(_in_front, before),  # noqa: PLW1509 - only for the child itself
             start_new_session=True,
         )
         self._started.append(process)
@@ -223,6 +225,13 @@ class Project:
             except psutil.Error:
                 continue
         return found
+
+
+def _in_front(before: Callable[[], None] | None) -> None:
+    """As a person starts it; behind `&` a shell has SIGINT ignored by all that is started there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if before is not None:
+        before()
 
 
 def suite_of(path: Path) -> ET.Element:
