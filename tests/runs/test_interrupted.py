@@ -48,11 +48,13 @@ def waiting(project: Project) -> Project:
 
 
 def _begun(project: Project, checks: int = 1) -> None:
-    """Wait until so many checks are in the ledger."""
+    """Wait until so many checks are in the ledger, and among Allure's results, which come after."""
 
     def there() -> bool:
         ledgers = list(project.reports.glob("runs/*/ledger.jsonl"))
-        return bool(ledgers) and ledgers[-1].read_text("utf-8").count('"kind":"check"') >= checks
+        results = [p.read_text("utf-8") for p in project.reports.glob("runs/*/*/*-result.json")]
+        noted = bool(ledgers) and ledgers[-1].read_text("utf-8").count('"kind":"check"')
+        return noted >= checks <= sum(text.endswith("}") for text in results)
 
     until(there, "the run never began")
 
