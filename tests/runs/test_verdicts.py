@@ -215,8 +215,10 @@ def test_a_full_disk_is_said_and_the_run_finishes(
     project: Project, system: Replica, workers: tuple[str, ...]
 ) -> None:
     """What can't be written ends no run; it ends with 3, the table, and the reason."""
+    # Python itself would leave half of what it compiled, and the next process could not read it.
+    env = {**system.variables, "PYTHONDONTWRITEBYTECODE": "1"}
     ended = project.pytest("-m", "daily", "--target", "production", *workers, *FAST,
-                           env=system.variables, before=_full_disk)  # fmt: skip
+                           env=env, before=_full_disk)  # fmt: skip
     assert ended.status == 3, ended.text
     assert "can't be written" in ended.out
     assert "INTERNALERROR" not in ended.text and "Traceback" not in ended.text
