@@ -95,10 +95,16 @@ def browsers() -> list[psutil.Process]:
 
 def _is_its(process: psutil.Process) -> bool:
     """Not the reader of logs, which is kept warm for whoever asks next."""
+    command = _command(process)
+    return _lives(process) and not any("log_reader" in part for part in command)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """What it was started with; nothing when it has just ended."""
     try:
-        return _lives(process) and not any("log_reader" in part for part in process.cmdline())
+        return process.cmdline()
     except psutil.Error:
-        return False
+        return []
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -602,11 +608,8 @@ def test_one_browser_for_a_run(own: Eyes) -> None:
 
         own.reach.renew("app", Web(url=app.url))
         seen = own.loop.start(several()).result(60)
-        started = [
-            each
-            for each in set(browsers()) - before
-            if leftovers.BROWSER in (told := " ".join(each.cmdline())) and "--type=" not in told
-        ]
+        told = [" ".join(_command(each)) for each in set(browsers()) - before]
+        started = [line for line in told if leftovers.BROWSER in line and "--type=" not in line]
     assert [each.word for each in seen] == ["rendered"] * 4
     assert len(started) == 1
 
