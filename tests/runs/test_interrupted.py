@@ -135,11 +135,14 @@ def test_a_worker_that_is_killed_is_named_with_what_it_leaves_out(waiting: Proje
 
 
 def _workers(leader: psutil.Process) -> list[psutil.Process]:
-    return [
-        each
-        for each in leader.children()
-        if each.status() != psutil.STATUS_ZOMBIE and "-c" in each.cmdline()
-    ]
+    return [each for each in leader.children() if _works(each)]
+
+
+def _works(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "-c" in process.cmdline()
+    except psutil.NoSuchProcess:  # it has just been reaped
+        return False
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(project: Project) -> None:
