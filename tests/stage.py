@@ -240,7 +240,10 @@ def planned(
     system: System, text: str, permission: Permission = "looking"
 ) -> Scenario | tuple[Complaint, ...]:
     """The scenario "Given the shop" and these sentences, as the collector would plan it."""
-    heading = Heading(("T-A-1",), "P2", "It works", "", permission, "F", "", Path("f.feature"), 1)
+    heading = Heading(
+        ids=("T-A-1",), level="P2", name="It works", row="", permission=permission,
+        feature="F", rule="", path=Path("f.feature"), line=1,
+    )  # fmt: skip
     written = list(_written(["Given the shop", *text.strip().splitlines()]))
     return plan(heading, written, {system.called: system})
 

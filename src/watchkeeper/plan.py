@@ -148,16 +148,14 @@ class Step:
         return isinstance(self.meaning, Operate | TryInTurn)
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """One scenario, or one row of an outline, ready to run."""
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """What stands above a scenario's steps."""
 
     ids: tuple[str, ...]
     level: str
     name: str
     row: str
-    system: System
-    steps: tuple[Step, ...]
     permission: Permission
     feature: str
     rule: str
@@ -165,6 +163,14 @@ class Scenario:
     line: int
     advice: str = ""
     tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario(Heading):
+    """One scenario, or one row of an outline, ready to run."""
+
+    system: System
+    steps: tuple[Step, ...]
 
     @property
     def only_looks(self) -> bool:
@@ -200,23 +206,6 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Heading:
-    """What stands above a scenario's steps."""
-
-    ids: tuple[str, ...]
-    level: str
-    name: str
-    row: str
-    permission: Permission
-    feature: str
-    rule: str
-    path: Path
-    line: int
-    advice: str = ""
-    tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Complaint:
     """What is wrong on one line of a feature."""
 
@@ -245,21 +234,7 @@ def plan(
         problems.append(Complaint(heading.line, f'"{heading.name}" judges nothing; add a Then'))
     if problems:
         return tuple(problems)
-    return Scenario(
-        ids=heading.ids,
-        level=heading.level,
-        name=heading.name,
-        row=heading.row,
-        system=system,
-        steps=tuple(planned),
-        permission=heading.permission,
-        feature=heading.feature,
-        rule=heading.rule,
-        path=heading.path,
-        line=heading.line,
-        advice=heading.advice,
-        tags=heading.tags,
-    )
+    return Scenario(**vars(heading), system=system, steps=tuple(planned))
 
 
 def _system(

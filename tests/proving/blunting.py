@@ -89,8 +89,9 @@ def _cases(scenario: Any, tags: list[str], path: Path) -> Iterator[Case]:
     may = [each for each in PERMISSIONS if each in tags]
     for row in rows:
         heading = Heading(
-            tuple(tag for tag in tags if ID.fullmatch(tag)), "P2", scenario.name,
-            ", ".join(row.values()), may[-1] if may else "looking", "", "", path, 1,
+            ids=tuple(tag for tag in tags if ID.fullmatch(tag)), level="P2", name=scenario.name,
+            row=", ".join(row.values()), permission=may[-1] if may else "looking",
+            feature="", rule="", path=path, line=1,
         )  # fmt: skip
         yield Case(heading, tuple(_lines(scenario, row)))
 
