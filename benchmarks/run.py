@@ -170,8 +170,12 @@ def _looks(reports: Path) -> Iterator[Sample]:
 def drill(settings: Settings) -> list[Sample]:
     """Every fault beside every check; what waits for deadlines is told on its own line."""
     reports = (settings.out / "reports").resolve()
-    both = [projects.matrix(reports, hanging=hanging) for hanging in (False, True)]
-    return list(in_turns(both, 1))
+    lines = [
+        projects.matrix(reports, hanging=False, only_looking=True),
+        projects.matrix(reports, hanging=False),
+        projects.matrix(reports, hanging=True),
+    ]
+    return list(in_turns(lines, 1))
 
 
 def _named(found: Sample, tool: str) -> Sample:
