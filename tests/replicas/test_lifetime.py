@@ -13,7 +13,7 @@ from fixtures.replicas.kit import lifetime
 from tests.replicas.replica_process import ROOT
 
 NAME = "clock"
-OFTEN = 300  # the first version of the lock was refused in one of ten cases
+OFTEN = 300  # who gives up at the first refusal is refused about once in ten times
 LOOKS = """
 import sys
 from pathlib import Path

@@ -16,6 +16,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -871,6 +872,43 @@ def test_only_a_restart_mends_a_stuck_process(replica: Replica) -> None:
     wait_for(lambda: not Path(replica.env["BACKEND_PIDFILE"]).exists())
     replica.start_by_command("BACKEND")
     wait_for(lambda: health(replica) == httpx.codes.OK)
+
+
+def test_the_engine_tells_of_a_fault_and_of_a_reset_at_once(replica: Replica) -> None:
+    """A container's health is of now: it is known for a moment, and not beyond a change."""
+    seen = []
+    for _ in range(3):
+        seen.append(told_health(replica))
+        replica.turn("back end answers 503")
+        seen.append(told_health(replica))
+        replica.reset()
+    assert seen == ["healthy", "unhealthy"] * 3
+
+
+def told_health(replica: Replica) -> str:
+    engine = replica.env["RML_DOCKER"].replace("tcp", "http", 1)
+    state = HTTP.get(f"{engine}/containers/routing-ml-backend/json").json()["State"]
+    return str(state["Health"]["Status"])
+
+
+def test_a_reset_ends_logins_that_hang(replica: Replica) -> None:
+    """Sessions that never became ready take nobody's place after it."""
+    replica.turn("logins to the database hang")
+    url, many = libpq(replica.env["RML_DB_URL"]), 10
+
+    def log_in(_: int) -> None:
+        with pytest.raises(psycopg.errors.ConnectionTimeout):
+            psycopg.connect(url, connect_timeout=2)  # seconds, the least that libpq takes
+
+    with ThreadPoolExecutor(many) as pool:
+        list(pool.map(log_in, range(many)))
+    replica.reset()
+    stuck = (
+        "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend' "
+        "AND (state IS NULL OR state = 'starting') AND pid <> pg_backend_pid()"
+    )
+    wait_for(lambda: sql(replica, stuck, "ADMIN") == [])
+    assert health(replica) == httpx.codes.OK
 
 
 def test_a_reset_leaves_an_unchanged_database_alone(replica: Replica) -> None:
